@@ -12,11 +12,11 @@ use crate::span::Span;
 pub enum ErrorKind {
     /// Negative result: drift, problems found, changes with `plan --exit-code`. Status 1.
     Negative = 1,
-    /// Wrong usage, a wrong spec, or a program of a spec that the host does not have. Status 2.
+    /// Wrong usage, an invalid spec, or a program of a spec that the host does not have. Status 2.
     Spec = 2,
     /// A shared object that a program needs was not found. Status 3.
     LibraryNotFound = 3,
-    /// The operation failed; the host is as it was before. Status 4.
+    /// The operation failed. A transaction is undone, unless the error says what is left. Status 4.
     Failed = 4,
     /// Another jailctl holds the lock, or another program took an id between plan and build. Status
     /// 5.

@@ -22,12 +22,13 @@
 //! | `/var/lib/jailctl/JAIL/keys/USER` | 0644 | authorized keys of a user (`AuthorizedKeysFile`) |
 //! | `/var/lib/jailctl/JAIL/policy` | 0600 | session policy |
 //! | `/var/lib/jailctl/JAIL/session` | 0700 | mount point of the sessions |
+//! | `/var/cache/jailctl/jails` | 0600 | index of all jails |
 //! | `/var/cache/jailctl/JAIL.VERB` | 0600 | access log of a run that found nothing to do |
 //! | `/run/jailctl/lock` | 0600 | lock of the host, with the process id of its holder |
-//! | `/run/jailctl/net` | 0700 | network namespaces of jails |
+//! | `/run/jailctl/net` | 0700 | registers of networks: a locked file for each session |
 //! | `/run/jailctl/sessions/JAIL` | 0700 | a locked file for each session |
-//! | `/etc/ssh/sshd_config.d/05-jailctl.conf` | 0644 | sshd settings of all jails |
-//! | `/etc/ssh/sshd_config.d/05-jailctl-JAIL.conf` | 0644 | sshd settings of a jail or a family |
+//! | `/etc/ssh/sshd_config.d/05-jailctl.all.conf` | 0644 | sshd settings of each jail or family |
+//! | `/etc/ssh/sshd_config.d/05-jailctl.conf` | 0644 | sshd settings that all jails share |
 //! | `/etc/pam.d/SERVICE` | | block of lines for jailed accounts |
 //! | `/etc/systemd/system/user@UID.service` | 0644 | empty file: masks the user manager |
 //!
@@ -60,6 +61,10 @@ pub const NEW_RECORDS: &str = ".new";
 pub const KEYS_DIR: &str = "keys";
 /// Directory of the access logs of runs that found nothing to do.
 pub const CACHE: &str = "/var/cache/jailctl";
+/// File name of the index of all jails in [`CACHE`]. The names of access logs have a dot.
+pub const FLEET_INDEX_NAME: &str = "jails";
+/// Index of all jails: their roots and mounts, with the stat of the records that they are from.
+pub const FLEET_INDEX: &str = "/var/cache/jailctl/jails";
 /// File name of the lock of the host, in [`RUN`].
 pub const LOCK_NAME: &str = "lock";
 /// Lock of the host: held by the one process that may change jails.
@@ -103,10 +108,13 @@ pub const NEW_SUFFIX: &str = ".jailctl-new";
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 /// Directory of drop-ins of sshd_config(5).
 pub const SSHD_CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
-/// Snippet of the settings of all jails. It sorts after the snippets of jails, and sshd(8) uses the
-/// first value of each keyword.
+/// Drop-in with the settings of each jail or family. It sorts before [`COMMON_SNIPPET`], and sshd(8)
+/// uses the first value of each keyword.
+pub const JAILS_SNIPPET: &str = "05-jailctl.all.conf";
+/// Drop-in with the settings that all jails share.
 pub const COMMON_SNIPPET: &str = "05-jailctl.conf";
-/// Prefix of the snippet of a jail or a family; its name and [`SNIPPET_SUFFIX`] follow.
+/// Prefix of the drop-in of one jail or family, by an older jailctl; its name and
+/// [`SNIPPET_SUFFIX`] follow.
 pub const SNIPPET_PREFIX: &str = "05-jailctl-";
 /// Suffix of a snippet.
 pub const SNIPPET_SUFFIX: &str = ".conf";
@@ -171,8 +179,10 @@ mod tests {
             );
         }
         assert_eq!(LOCK, format!("{RUN}/{LOCK_NAME}"));
+        assert_eq!(FLEET_INDEX, format!("{CACHE}/{FLEET_INDEX_NAME}"));
         assert_eq!(SHELL_PATTERN, format!("{SHELL_PREFIX}*"));
         assert_eq!(GROUP_PATTERN, format!("{GROUP_PREFIX}*"));
         assert!(COMMON_SNIPPET.ends_with(SNIPPET_SUFFIX));
+        assert!(JAILS_SNIPPET.ends_with(SNIPPET_SUFFIX) && JAILS_SNIPPET < COMMON_SNIPPET);
     }
 }

@@ -17,7 +17,7 @@
 //! `jailctl build`. `check` is the same plan of the spec as built: each of its steps is a
 //! difference.
 //!
-//! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before
+//! [`apply`] executes the steps of a plan. The undo of each step is in a journal before
 //! the step is executed, so that an error, or the next run after one that was interrupted, undoes
 //! all steps before it; and a new tree is tested before it is live.
 //!
@@ -99,6 +99,7 @@
 //!
 //! Plan and execution:
 //!
+//! - **fleet**: all jails of a host, as far as a plan of one depends on them, [`plan::Fleet`].
 //! - **target**: the jail that a plan leads to, [`plan::Target`].
 //! - **plan**: the steps that make the host match a spec, or remove a jail, [`plan::Plan`].
 //! - **step**: one action of a plan, [`plan::Step`].
@@ -119,7 +120,8 @@
 //!
 //! sshd and PAM:
 //!
-//! - **snippet**: the drop-in of a jail below `sshd_config.d`, [`resolve::SshdSnippet`].
+//! - **snippet**: the sshd settings of a jail, [`resolve::SshdSnippet`], in the drop-in of all jails,
+//!   [`layout::JAILS_SNIPPET`].
 //! - **common drop-in**: the drop-in with the settings of all jails, [`layout::COMMON_SNIPPET`].
 //! - **PAM service**: a file of pam.conf(5), such as `/etc/pam.d/sshd`.
 //! - **block**: the marked lines of jailctl in a PAM service.

@@ -17,7 +17,8 @@ pub const ROOT_NAME: &str = "root";
 pub const RUN: &str = "/run/jailctl";
 /// Mode of [`RUN`].
 pub const RUN_MODE: u32 = 0o755;
-/// Directory of the network namespaces of all jails.
+/// Directory of the registers of networks: for each jail a directory with a locked file for each
+/// session in its network.
 pub const RUN_NETWORKS: &str = "/run/jailctl/net";
 /// Directory of the session counts of all jails: a directory for each jail, a file for each
 /// session.

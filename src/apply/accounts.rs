@@ -5,7 +5,9 @@ use std::path::Path;
 use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
-use crate::layout::{NONEXISTENT, PUBLIC_DIR_MODE, PUBLIC_MODE, SHELL_PREFIX, STATE_MODE};
+use crate::layout::{
+    KEYS_DIR, NONEXISTENT, PUBLIC_DIR_MODE, PUBLIC_MODE, SHELL_PREFIX, STATE_MODE,
+};
 use crate::names::{JailName, JailPath};
 use crate::plan::{Manifest, OriginalAccount, expiry};
 use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
@@ -17,7 +19,7 @@ const MAIL: &str = "/var/mail";
 /// Lets an account of the jail expire, and deletes its authorized keys.
 pub(super) fn disable(host: &Host, jail: &JailName, user: &str) -> Result<()> {
     host.set_expiry(user, Expiry::Closed)?;
-    let path = ResolvedJail::state(jail).join("keys").join(user);
+    let path = ResolvedJail::state(jail).join(KEYS_DIR).join(user);
     if host.lstat(&path)?.is_some() {
         let (dir, name) = host.parent_of(&path)?;
         dir.remove_file(Path::new(name))?;
@@ -36,7 +38,7 @@ pub(super) fn enable(host: &Host, user: &str, until: Expiry) -> Result<()> {
 
 /// Writes the authorized keys of an account of the jail.
 pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -> Result<()> {
-    let keys = ResolvedJail::state(jail).join("keys");
+    let keys = ResolvedJail::state(jail).join(KEYS_DIR);
     let keys = host.ensure_root_dir(&keys, Ownership::root(STATE_MODE))?;
     keys.replace_file(
         Path::new(user),

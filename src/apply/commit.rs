@@ -1,6 +1,7 @@
 //! Execution of deferred actions, after the commit of a run. All are idempotent, since recovery
 //! executes them again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::RenameFlags;
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
 use crate::names::JailName;
-use crate::plan::{self, Plan, RemoveOptions, Step};
+use crate::plan::{self, Fleet, Plan, RemoveOptions, Step};
 use crate::resolve::ResolvedJail;
 
 /// The deferred actions of a plan, in the order of their execution.
@@ -80,7 +81,27 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
     actions
 }
 
-/// Executes a deferred action. `on_step` is called before each step of it.
+/// The actions with one for each store, after all others: no plan of the transaction needs its
+/// files by then.
+pub(super) fn with_stores_cleaned_once(actions: Vec<DeferredAction>) -> Vec<DeferredAction> {
+    let mut cleaned = BTreeSet::new();
+    let mut closed = BTreeSet::new();
+    let mut others = Vec::with_capacity(actions.len());
+    for action in actions {
+        match action {
+            DeferredAction::CleanStore(dir) => drop(cleaned.insert(dir)),
+            DeferredAction::CloseStore(dir) => drop(closed.insert(dir)),
+            other => others.push(other),
+        }
+    }
+    let closed = closed.into_iter().filter(|dir| !cleaned.contains(dir));
+    others.extend(closed.map(DeferredAction::CloseStore));
+    others.extend(cleaned.into_iter().map(DeferredAction::CleanStore));
+    others
+}
+
+/// Executes a deferred action. `on_step` is called before each step of it. A removal deletes the
+/// files of the store that no jail needs any more if it `sweeps`.
 ///
 /// # Errors
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed); the action can be executed again.
@@ -88,6 +109,7 @@ pub(super) fn execute(
     action: &DeferredAction,
     host: &Host,
     options: &Options,
+    sweeps: bool,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     match action {
@@ -149,7 +171,9 @@ pub(super) fn execute(
         },
         DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
         DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
-        DeferredAction::RemoveJail { jail, how } => remove_jail(host, jail, *how, options, on_step),
+        DeferredAction::RemoveJail { jail, how } => {
+            remove_jail(host, jail, *how, options, sweeps, on_step)
+        }
     }
 }
 
@@ -159,6 +183,7 @@ fn remove_jail(
     jail: &JailName,
     how: RemoveOptions,
     options: &Options,
+    sweeps: bool,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     // Planned again: what an interrupted run has removed is not in this plan.
@@ -166,11 +191,13 @@ fn remove_jail(
         return Ok(());
     };
     let mut context = StepContext::of_final_steps(host, &plan, options);
+    context.sweeps_store = sweeps;
     let mut steps = plan.steps.iter().filter(|step| step.is_final());
     steps.try_for_each(|step| {
         on_step(jail, step);
         steps::execute(step, &mut context)
-    })
+    })?;
+    Fleet::forget(host, jail)
 }
 
 /// Replaces the previous generation of the directory `dir` with its stage.

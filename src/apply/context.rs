@@ -29,6 +29,8 @@ pub(super) struct StepContext<'r, 'h> {
     journal: Option<&'r mut Journal<'h>>,
     /// The files that `WriteTree` wrote, for `WriteManifest`.
     pub(super) written: WrittenFiles,
+    /// Whether a removal deletes the files of the store that no jail needs any more.
+    pub(super) sweeps_store: bool,
     /// Notices for the admin.
     notices: Vec<String>,
 }
@@ -57,6 +59,7 @@ impl<'r, 'h> StepContext<'r, 'h> {
             options,
             journal: None,
             written: WrittenFiles::default(),
+            sweeps_store: true,
             notices: Vec::new(),
         }
     }
@@ -102,8 +105,8 @@ impl<'r, 'h> StepContext<'r, 'h> {
         }
     }
 
-    /// The notices of the executed steps.
-    pub(super) fn into_notices(self) -> Vec<String> {
-        self.notices
+    /// The files that the executed steps have written, and their notices.
+    pub(super) fn into_results(self) -> (WrittenFiles, Vec<String>) {
+        (self.written, self.notices)
     }
 }

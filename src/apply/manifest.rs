@@ -13,7 +13,7 @@ use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
 use crate::layout::{MANIFEST, NEW_RECORDS, PRIVATE_FILE_MODE, PRIVATE_MODE, SPEC, STATE_MODE};
 use crate::names::JailPath;
 use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, RecordKind};
-use crate::plan::{Manifest, Target};
+use crate::plan::{Manifest, OWN_DROP_INS, Target};
 use crate::resolve::{Marker, ResolvedJail};
 
 /// Writes the manifest of what is built now, and the spec.
@@ -68,7 +68,8 @@ fn of_built(
     }
     let confinement = match jail.confinement.as_ref().zip(target.sshd.clone()) {
         Some((confinement, mut sshd)) => {
-            sshd.stamp = Sshd::find(host)?.inputs(&Config::read(host)?)?;
+            let config = Config::read(host)?;
+            sshd.stamp = Sshd::find(host)?.inputs(&config, &OWN_DROP_INS)?;
             Some(ConfinementRecord {
                 group: (confinement.group.name.clone(), confinement.group.gid),
                 snippet: (

@@ -1,4 +1,4 @@
-//! Execution of plans: the only code that writes to the host.
+//! Execution of plans: the only code that changes jails, accounts and files of the host.
 //!
 //! The journal has the undo of each step before the step is executed, so an error, or the next
 //! command after an interrupted one, undoes everything. What cannot be undone is deferred until
@@ -6,9 +6,9 @@
 //!
 //! - [`Transaction`] executes the steps of plans, and finishes or rolls back; [`recover()`] does
 //!   either for an interrupted run.
-//! - `journal` is the file format and its data; `rollback` and `commit` execute it.
-//! - `steps` has the execution and the undo of each step; `accounts`, `root`, `snippet`,
-//!   `session_policy`, `manifest` and `removal` do the work, by subject.
+//! - `journal` is the file format and its data; `undo` and `commit` execute it.
+//! - `steps` has the execution and the undo of each step; `accounts`, `jail_root`,
+//!   `sshd_snippet`, `session_policy`, `manifest` and `removal` do the work, by subject.
 //! - `stage`, `writer`, `store` and `exchange` write a tree beside the live one and exchange the
 //!   two; `staged_test` tests it in between.
 

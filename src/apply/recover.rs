@@ -22,7 +22,7 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if let Some(deferred) = &run.deferred {
         for action in deferred {
-            if let Err(error) = commit::execute(action, host, options, &mut |_, _| {}) {
+            if let Err(error) = commit::execute(action, host, options, true, &mut |_, _| {}) {
                 findings.extend(error.findings);
             }
         }
@@ -40,11 +40,16 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         last.hints.push(format!(
             "the {what} was interrupted, and must be finished or undone first: fix the cause, and run any command that writes"
         ));
-        return Err(Error {
+        let error = Error {
             kind: ErrorKind::Failed,
             findings,
-        });
+        };
+        host.log(&format!("recovery from the {what} failed: {error}"));
+        return Err(error);
     }
     journal::remove(host)?;
+    for notice in &notices {
+        host.log(notice);
+    }
     Ok(notices)
 }

@@ -10,7 +10,9 @@ use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;
 use crate::host::{Dir, FileKind, Ownership, Process};
-use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
+use crate::layout::{
+    CACHE, FLEET_INDEX, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE,
+};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
 use crate::resolve::{Marker, ResolvedJail};
@@ -68,7 +70,9 @@ pub(super) fn remove_tree(
     } else {
         remove_recorded(&root, recorded)?;
     }
-    store_gc::gc(host, store::jails_dir(path), Some(context.jail), false)?;
+    if context.sweeps_store {
+        store_gc::gc(host, store::jails_dir(path), Some(context.jail), false)?;
+    }
     let has_others = root
         .entries()?
         .into_iter()
@@ -112,6 +116,9 @@ fn transfer_created_dirs(context: &StepContext<'_, '_>, created: &[PathBuf]) -> 
     let host = context.host;
     let mut left = created.to_owned();
     left.retain(|dir| dir != context.root);
+    if left.is_empty() {
+        return Ok(());
+    }
     for name in Manifest::names(host)? {
         let root = Manifest::root_of(host, &name)?.filter(|_| name != *context.jail);
         let Some(root) = root.filter(|root| left.iter().any(|dir| root.starts_with(dir))) else {
@@ -137,8 +144,8 @@ pub(super) fn delete_records(
     recorded: Option<&Manifest>,
 ) -> Result<()> {
     let host = context.host;
-    for verb in ["build", "check"] {
-        let cached = ResolvedJail::cache(context.jail, verb);
+    let cached = ["build", "check"].map(|verb| ResolvedJail::cache(context.jail, verb));
+    for cached in cached.into_iter().chain([PathBuf::from(FLEET_INDEX)]) {
         if host.lstat(&cached)?.is_some() {
             let (dir, name) = host.parent_of(&cached)?;
             dir.remove_file(Path::new(name))?;

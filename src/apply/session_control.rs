@@ -116,7 +116,7 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
                 LIMIT.as_secs(),
                 named.collect::<Vec<_>>().join(", ")
             ))
-            .hint("users who log in again: disable it first, by `jailctl remove`, or `usermod --expiredate 1` for its users")
+            .hint("if users log in again, disable their accounts first: `usermod --expiredate 1 USER`")
             .hint("processes that wait for a disk or a network end when that answers"),
     )
 }

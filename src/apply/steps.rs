@@ -11,10 +11,9 @@ use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
 use crate::layout::{
-    COMMON_SNIPPET, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR,
-    SSHD_CONFIG_DIR, STAGE,
+    KEYS_DIR, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR, STAGE,
 };
-use crate::plan::{Plan, Step, ensure_empty, expiry};
+use crate::plan::{Step, ensure_empty, expiry};
 use crate::resolve::{Marker, home_in_jail};
 
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
@@ -50,14 +49,13 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::WritePamService(edit) | Step::RemovePamService(edit) => {
             session_policy::write_edit(host, edit)
         }
-        Step::WriteCommonSnippet { edit, jail } => {
-            sshd_snippet::install_common(context, jail, edit)
+        // Executed for several plans at once: `Transaction::install_snippets`.
+        Step::WriteCommonSnippet { .. }
+        | Step::InstallSnippet { .. }
+        | Step::VerifySnippet { .. } => Ok(()),
+        Step::RemoveCommonSnippet(edit) => {
+            sshd_snippet::remove_common(host, edit, context.reloaded_sshd())
         }
-        Step::RemoveCommonSnippet(edit) => sshd_snippet::remove_common(context, edit),
-        Step::InstallSnippet {
-            file, text, jail, ..
-        } => sshd_snippet::install(context, jail, file, text),
-        Step::VerifySnippet { jail } => sshd_snippet::verify(context, jail),
         Step::WriteKeys { user, text } => accounts::write_keys(host, jail, user, text),
         Step::SetPassword { user, password } => accounts::set_password(host, user, password),
         Step::EnableAccount { user, until } => accounts::enable(host, user, *until),
@@ -91,11 +89,13 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::RemoveTree { purge, recorded } => removal::remove_tree(context, *purge, recorded),
         Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
         Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
-        Step::RemoveSnippet { file } => sshd_snippet::remove(context, file),
+        Step::RemoveSnippet { path } => {
+            sshd_snippet::remove(host, path, &jail.group(), context.reloaded_sshd())
+        }
     }
 }
 
-/// The undo records of all steps of a plan that can be undone, in the order of the steps.
+/// The undo records of `steps` of a plan, in their order.
 ///
 /// Those of moves are missing, since moves are known when everything is staged. Created directories
 /// are one record, the first, so that they are removed last and each of them once.
@@ -103,11 +103,11 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
 /// # Errors
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the state of the host cannot be
 /// read.
-pub(super) fn undo_for_plan(plan: &Plan, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
+pub(super) fn undo_for_steps(steps: &[Step], context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
     let accounts = context.host.accounts()?;
     let mut records = Vec::new();
     let mut created_dirs = BTreeSet::new();
-    for step in &plan.steps {
+    for step in steps {
         for undo in undo_for(step, &accounts, context)? {
             match undo {
                 Undo::RemoveDirs(dirs) => created_dirs.extend(dirs),
@@ -135,7 +135,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
     };
     Ok(match step {
         Step::DisableAccount { user } => {
-            let keys = state.join("keys").join(user);
+            let keys = state.join(KEYS_DIR).join(user);
             let content = host.read(&keys, FILE_LIMIT)?;
             let keys = content.map(|content| {
                 Undo::RestoreFile(keys, Some(content), Ownership::root(PUBLIC_MODE))
@@ -173,8 +173,6 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::ModifyAccount { name, from, .. } => {
             vec![Undo::ModifyAccount(name.clone(), from.clone())]
         }
-        Step::InstallSnippet { file, .. } => undo_for_snippet(file, context)?,
-        Step::WriteCommonSnippet { .. } => undo_for_snippet(COMMON_SNIPPET, context)?,
         Step::WritePolicy { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state.join(SESSION_DIR))?),
             restore_policy(host, &state)?,
@@ -194,7 +192,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::WriteKeys { user, .. } => {
-            let keys = state.join("keys");
+            let keys = state.join(KEYS_DIR);
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
             vec![
                 Undo::RemoveDirs(missing_ancestors(host, &keys)?),
@@ -216,7 +214,10 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             Undo::CleanStore(store::jails_dir(&jail.root).to_owned()),
             Undo::ReverseMoves(Moves::none(&jail.root, STAGE)),
         ],
-        Step::VerifySnippet { .. }
+        // The drop-ins of sshd have records of their own: `SnippetChange::undo`.
+        Step::WriteCommonSnippet { .. }
+        | Step::InstallSnippet { .. }
+        | Step::VerifySnippet { .. }
         | Step::RepairNetwork { .. }
         | Step::EndSessions { .. }
         | Step::RequireEmpty { .. }
@@ -229,19 +230,6 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         | Step::DeleteGroup { .. }
         | Step::RemoveSnippet { .. } => Vec::new(),
     })
-}
-
-/// The undo of a change of the snippet `file`.
-fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
-    let path = Path::new(SSHD_CONFIG_DIR).join(file);
-    let before = context.host.read(&path, FILE_LIMIT)?;
-    let restore = Undo::RestoreFile(path, before, Ownership::root(PUBLIC_MODE));
-    // In reverse the reload is first. It is executed when all files are restored.
-    let sshd = context.reloaded_sshd();
-    let reload = sshd
-        .and_then(|sshd| sshd.pid_file.clone())
-        .map(Undo::ReloadSshd);
-    Ok(std::iter::once(restore).chain(reload).collect())
 }
 
 /// Restores the session policy in the state directory `state` to what it is now.

@@ -1,16 +1,34 @@
 //! Transactions: one or more plans, all of them executed or none.
 
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::context::StepContext;
 use super::journal::Journal;
 use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{audit_line, commit, session_control, steps, undo};
+use super::stage::WrittenFiles;
+use super::{audit_line, commit, session_control, sshd_snippet, steps, undo};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, Process};
 use crate::names::JailName;
-use crate::plan::{Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions};
+use crate::plan::{
+    Fleet, Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions,
+};
+
+/// Most plans whose drop-ins are verified and written at once: sshd reads all of its configuration
+/// for each verification and each reload, and each plan has a tree in memory.
+const AT_ONCE: usize = 64;
+
+/// A plan that waits for the drop-ins of sshd, with what its first steps have written.
+#[derive(Debug)]
+struct WaitingPlan {
+    plan: Arc<Plan>,
+    /// Number of its steps that are executed.
+    done: usize,
+    written: WrittenFiles,
+}
 
 /// A jail that a plan of the transaction removes.
 #[derive(Debug)]
@@ -43,6 +61,8 @@ pub struct Transaction<'h> {
     notices: Vec<String>,
     /// Lines for the system log, one for each jail that changed.
     audit_lines: Vec<String>,
+    /// Plans that are executed up to the drop-ins of sshd.
+    waiting: Vec<WaitingPlan>,
 }
 
 impl<'h> Transaction<'h> {
@@ -58,11 +78,14 @@ impl<'h> Transaction<'h> {
             dropped_accounts: Vec::new(),
             notices: Vec::new(),
             audit_lines: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
     /// Executes the steps of a plan that can be undone. Final steps are deferred to
-    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted.
+    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted. The drop-ins
+    /// of sshd, and what follows them, wait for those of further plans, until `finish` at the latest:
+    /// they are verified, written and loaded together.
     ///
     /// The undo of each step is in the journal, and synced, before the step is executed. `on_step`
     /// is called before each step.
@@ -73,23 +96,92 @@ impl<'h> Transaction<'h> {
     /// the plan. Steps before the one that failed are executed then. The transaction must be ended
     /// with [`Transaction::roll_back`], which undoes them, and no other plan may be applied. A
     /// process that ends instead leaves the journal, and [`recover`](super::recover()) undoes them.
-    pub fn apply(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
+    pub fn apply(&mut self, plan: &Arc<Plan>, on_step: OnStep<'_>) -> Result<()> {
+        self.deferred.extend(commit::deferred_actions(plan));
+        self.removed_jails.extend(removed_jail(plan));
+        self.dropped_accounts.extend(dropped_accounts(plan));
+        self.audit_lines.extend(audit_line::audit_line(plan));
+        Fleet::note(self.host, plan)?;
+        let of_sshd = plan.steps.iter().position(Step::is_of_sshd);
+        let done = of_sshd.unwrap_or(plan.steps.len());
+        let written = self.execute(plan, 0..done, WrittenFiles::default(), on_step)?;
+        if of_sshd.is_some() {
+            self.waiting.push(WaitingPlan {
+                plan: plan.clone(),
+                done,
+                written,
+            });
+            if self.waiting.len() >= AT_ONCE {
+                self.install_snippets(on_step)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes steps of a plan, after their undo was journalled.
+    fn execute(
+        &mut self,
+        plan: &Plan,
+        range: Range<usize>,
+        written: WrittenFiles,
+        on_step: OnStep<'_>,
+    ) -> Result<WrittenFiles> {
         let mut context = StepContext::new(self.host, plan, self.options, &mut self.journal);
-        context.journal_undo(steps::undo_for_plan(plan, &context)?)?;
-        let outcome = plan
-            .steps
+        context.written = written;
+        let steps = &plan.steps[range];
+        context.journal_undo(steps::undo_for_steps(steps, &context)?)?;
+        let outcome = steps
             .iter()
             .filter(|step| !step.is_final())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
                 steps::execute(step, &mut context)
             });
-        self.notices.extend(context.into_notices());
-        self.deferred.extend(commit::deferred_actions(plan));
-        self.removed_jails.extend(removed_jail(plan));
-        self.dropped_accounts.extend(dropped_accounts(plan));
-        self.audit_lines.extend(audit_line::audit_line(plan));
-        outcome
+        let (written, notices) = context.into_results();
+        self.notices.extend(notices);
+        outcome.map(|()| written)
+    }
+
+    /// Verifies and writes the drop-ins of all plans that wait for them, reloads sshd, and executes
+    /// the steps after that.
+    fn install_snippets(&mut self, on_step: OnStep<'_>) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let Some(first) = waiting.first() else {
+            return Ok(());
+        };
+        for WaitingPlan { plan, .. } in &waiting {
+            for step in plan.steps.iter().filter(|step| step.is_of_sshd()) {
+                on_step(&plan.name, step);
+            }
+        }
+        let plans = waiting.iter().map(|waiting| &*waiting.plan);
+        let (change, notices) = sshd_snippet::verify(self.host, plans)?;
+        for notice in notices {
+            self.notice(notice);
+        }
+        let reloaded = first.plan.facts();
+        let reloaded = reloaded.filter(|_| !self.options.no_reload && self.host.is_live());
+        self.journal
+            .append_undo(change.undo(self.host, reloaded)?)?;
+        if let Some(notice) = change.make(self.host, reloaded)? {
+            self.notice(notice);
+        }
+        for WaitingPlan {
+            plan,
+            done,
+            written,
+        } in waiting
+        {
+            self.execute(&plan, done..plan.steps.len(), written, on_step)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a notice for the admin, once.
+    fn notice(&mut self, notice: String) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// Finishes the transaction: enables accounts, commits, keeps the tree that was replaced as the
@@ -107,9 +199,13 @@ impl<'h> Transaction<'h> {
     ///
     /// A previous tree that could not be kept and a store that could not be cleaned are notices.
     pub fn finish(mut self, on_step: OnStep<'_>) -> Result<Vec<String>> {
+        if let Err(error) = self.install_snippets(on_step) {
+            return Err(self.roll_back(error));
+        }
         // Accounts are enabled first: until something else is done, everything can be undone.
         self.deferred
             .sort_by_key(|action| !matches!(action, DeferredAction::EnableAccount { .. }));
+        self.deferred = commit::with_stores_cleaned_once(std::mem::take(&mut self.deferred));
         if let Err(error) = self
             .ensure_sessions_ended()
             .and_then(|()| self.journal.commit(&self.deferred))
@@ -117,9 +213,14 @@ impl<'h> Transaction<'h> {
             return Err(self.roll_back(error));
         }
         let deferred = std::mem::take(&mut self.deferred);
+        let removal = |action: &DeferredAction| matches!(action, DeferredAction::RemoveJail { .. });
+        let last_removal = deferred.iter().rposition(removal);
         let mut error: Option<Error> = None;
-        for action in &deferred {
-            let Err(failed) = commit::execute(action, self.host, self.options, on_step) else {
+        for (at, action) in deferred.iter().enumerate() {
+            // The files of all removed jails leave the store with the last of them.
+            let sweeps = last_removal.is_none_or(|last| at >= last);
+            let outcome = commit::execute(action, self.host, self.options, sweeps, on_step);
+            let Err(failed) = outcome else {
                 continue;
             };
             match action {
@@ -131,9 +232,9 @@ impl<'h> Transaction<'h> {
                     format!("could not delete unused files of the store: {failed}"),
                 ),
                 DeferredAction::DeleteAccount { .. } | DeferredAction::RestoreAccount { .. } => {
-                    error = Some(
-                        failed.hint("all else is finished, and the next build tries this again"),
-                    );
+                    error = Some(failed.hint(
+                        "all other steps are done; run `jailctl build` to try this one again",
+                    ));
                 }
                 DeferredAction::RemoveJail { .. } => {
                     return Err(failed.hint(
@@ -190,6 +291,7 @@ impl<'h> Transaction<'h> {
     /// directories that their users have changed, which the error lists. Otherwise the journal
     /// stays, and [`recover`](super::recover()) tries again.
     pub fn roll_back(mut self, mut error: Error) -> Error {
+        self.host.forget_run();
         let undo = match self.journal.roll_back() {
             Ok(undo) => undo,
             Err(failed) => {

@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::noop_cache::NoopCache;
+use super::noop_cache::{NoopCache, store_index};
 use super::progress::Progress;
 use super::spec_files::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
@@ -14,7 +14,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Plan, RemoveOptions};
+use crate::plan::{self, Fleet, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -83,7 +83,7 @@ impl PlanSpecs {
             if !self.consent.recreate {
                 plan.refuse_vanished_root(&view)?;
             }
-            progress.set(format!("{}: asking sshd", plan.name));
+            progress.set(format!("{}: querying sshd", plan.name));
             plan.preflight(&view)?;
         }
         drop(progress);
@@ -116,7 +116,14 @@ impl Build {
         }
         let host = Host::new(&root)?;
         // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
-        let specs = load_specs(&self.specs, &host)?;
+        let specs = load_specs(&self.specs, &host).inspect_err(|error| {
+            let files: Vec<String> = self
+                .specs
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            host.log(&format!("build of {} failed: {error}", files.join(", ")));
+        })?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
         for gap in ID_GAPS {
@@ -129,7 +136,8 @@ impl Build {
                 _ => break,
             }
         }
-        outcome?;
+        outcome.inspect_err(|error| transactions.log_failure(&build_of(&specs), error))?;
+        store_index(&host);
         Ok(transactions.report())
     }
 
@@ -143,12 +151,7 @@ impl Build {
         transactions: &mut Transactions<'_>,
         output: OutputOptions,
     ) -> Result<()> {
-        let names: Vec<&str> = specs
-            .iter()
-            .map(|(spec, _)| spec.name.value.as_str())
-            .collect();
-        let what = format!("build of {}", names.join(", "));
-        transactions.run(what, |applier| {
+        transactions.run(build_of(specs), |applier| {
             let mut specs = self.specs.iter().zip(specs);
             specs.try_for_each(|(path, loaded)| {
                 self.build_spec(path, loaded, host, id_gap, applier, output)
@@ -181,13 +184,18 @@ impl Build {
         for plan in plan_dropped_users(spec, host)? {
             applier.apply(plan)?;
         }
+        let postponed = PostponedSessions::find(spec, host)?;
         for jail in spec.members() {
             let name = &jail.name.value;
             let origin = origin(path, &source.text)?;
             let cache = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
                 // JSON reports the plan, which is not cached.
                 .filter(|_| !self.writing.json);
-            if let Some(notices) = cache.as_ref().and_then(|cache| cache.lookup(host)) {
+            let known = cache.as_ref().filter(|cache| cache.exists(host));
+            if let Some(known) = known
+                && Fleet::is_without_conflict(host, name)?
+                && let Some(notices) = known.lookup(host)
+            {
                 applier.skip(name, notices);
                 continue;
             }
@@ -196,8 +204,9 @@ impl Build {
                 refuse_other_file()?;
             }
             let progress = output.progress();
-            progress.set(format!("{name}: looking at what it needs"));
-            let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
+            progress.set(format!("{name}: resolving programs and libraries"));
+            let view = self.root.view()?.sharing_facts_of(host);
+            let view = view.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
             let (spec, now) = load_spec(path, &view)?;
             let mut jails = spec.members().into_iter();
@@ -205,7 +214,7 @@ impl Build {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = plan::build_plan(&jail, self::origin(path, &now.text)?, &view)?;
+            let plan = postponed.build_plan(&jail, self::origin(path, &now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -236,7 +245,10 @@ impl Build {
                 .into());
         }
         let progress = output.progress();
-        progress.set(format!("{}: looking at what it needs", spec.name.value));
+        progress.set(format!(
+            "{}: resolving programs and libraries",
+            spec.name.value
+        ));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
@@ -265,6 +277,12 @@ impl Build {
     }
 }
 
+/// Name of the run in messages: "build of arkham".
+fn build_of(specs: &[(Spec, Arc<SourceText>)]) -> String {
+    let names = specs.iter().map(|(spec, _)| spec.name.value.as_str());
+    format!("build of {}", names.collect::<Vec<_>>().join(", "))
+}
+
 fn plans(
     paths: &[PathBuf],
     specs: Vec<(Spec, Arc<SourceText>)>,
@@ -274,9 +292,13 @@ fn plans(
     let mut plans: Vec<Plan> = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
+        let postponed = PostponedSessions::find(&spec, &view)?;
         for jail in spec.members() {
-            progress.set(format!("{}: looking at what it needs", jail.name.value));
-            let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
+            progress.set(format!(
+                "{}: resolving programs and libraries",
+                jail.name.value
+            ));
+            let mut plan = postponed.build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 
 use clap::Args;
 
-use super::noop_cache::NoopCache;
+use super::noop_cache::{NoopCache, store_index};
 use super::options::RootOption;
 use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
@@ -12,7 +12,7 @@ use super::target::{spec_changed, targets};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{Depth, Manifest, RecordedDigests, drift, processes_outside};
+use crate::plan::{Depth, Fleet, Manifest, RecordedDigests, RunningProcesses, drift};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -39,15 +39,15 @@ impl Check {
         } else {
             Depth::Metadata
         };
-        let outside = processes_outside(&view)?;
+        let running = RunningProcesses::find(&view)?;
         let mut checked = Vec::new();
         let mut notices = Vec::new();
         for target in targets(&self.targets, &view)? {
             let jail = target.name();
             let known = NoopCache::new("check", jail, &[], &view)?;
-            if let Some(before) = known
-                .as_ref()
-                .and_then(|known| self.lookup(known, jail, &view))
+            if let Some(known) = known.as_ref().filter(|known| known.exists(&view))
+                && Fleet::is_without_conflict(&view, jail)?
+                && let Some(before) = self.lookup(known, jail, &view)
             {
                 notices.extend(before);
                 checked.push(Checked {
@@ -56,7 +56,8 @@ impl Check {
                 });
                 continue;
             }
-            let view = self.root.view()?.with_access_log();
+            let view = self.root.view()?.sharing_facts_of(&view);
+            let view = view.with_access_log();
             let manifest = match Manifest::load(&view, jail)? {
                 Some(manifest) => manifest,
                 // Another run may have removed a jail since `targets` listed it; one that was named
@@ -81,9 +82,15 @@ impl Check {
                 differences: found.differences,
             });
         }
+        store_index(&view);
         for one in &mut checked {
-            let its = outside.iter().filter(|(jail, _)| *jail == one.jail);
+            let its = running.outside.iter().filter(|(jail, _)| *jail == one.jail);
             one.differences.extend(its.map(|(_, found)| found.clone()));
+            let its = running
+                .outdated
+                .iter()
+                .filter(|(jail, _)| *jail == one.jail);
+            notices.extend(its.map(|(_, notice)| notice.clone()));
         }
         let code = u8::from(checked.iter().any(|one| !one.differences.is_empty()));
         let text = if self.json {

@@ -193,7 +193,7 @@ fn exit_status_section(runs: bool) -> String {
         ),
         (
             ErrorKind::Failed,
-            "The operation failed, and the host is unchanged",
+            "The operation failed. It is undone, unless the message says what is left",
         ),
         (
             ErrorKind::Busy,

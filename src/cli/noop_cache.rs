@@ -6,16 +6,29 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
-use crate::host::{Digest, Host, HostView, Ownership};
-use crate::layout::CACHE;
+use crate::host::{Digest, Host, HostView, Ownership, today};
+use crate::layout::{CACHE, FLEET_INDEX_NAME, PRIVATE_FILE_MODE, PRIVATE_MODE};
 use crate::names::JailName;
+use crate::plan::Fleet;
 use crate::resolve::ResolvedJail;
 
 /// Maximum size of the mount table, in bytes.
 const MOUNTS: u64 = 64 << 20;
+
+/// Writes the index of all jails, if this run has read what it lacks.
+pub(super) fn store_index(view: &HostView) {
+    let is_possible = view.is_live() && rustix::process::geteuid().is_root();
+    if let Some(text) = Fleet::take_new_index(view).filter(|_| is_possible)
+        && let Ok(host) = Host::new(view.root_path())
+        && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
+    {
+        // An error, for example on a full disk, only makes the next run slower.
+        let name = Path::new(FLEET_INDEX_NAME);
+        let _ = cache.replace_file_unsynced(name, &text, Ownership::root(0o600));
+    }
+}
 
 /// Cache entry of one run.
 #[derive(Debug)]
@@ -39,8 +52,7 @@ impl NoopCache {
         // Another version of jailctl may have other results.
         let program = env::current_exe().unwrap_or_default();
         let build = view.stat(&program)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let day = now.map_or(0, |now| now.as_secs() / 86_400);
+        let day = today();
         let mounts = view.read(Path::new("/proc/self/mountinfo"), MOUNTS)?;
         let mounts = mounts.map(|mounts| Digest::of(&mounts));
         let caller = env::var_os("SUDO_UID");
@@ -69,10 +81,14 @@ impl NoopCache {
     pub(super) fn store(&self, view: &HostView, notices: &[String], host: &Host) {
         if let Some(log) = view.access_log(&self.key, notices)
             && let Some(name) = self.file.file_name()
-            && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
+            && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(PRIVATE_MODE))
         {
             // An error, for example on a full disk, only makes the next run slower.
-            let _ = cache.replace_file_unsynced(Path::new(name), &log, Ownership::root(0o600));
+            let _ = cache.replace_file_unsynced(
+                Path::new(name),
+                &log,
+                Ownership::root(PRIVATE_FILE_MODE),
+            );
         }
     }
 }

@@ -47,9 +47,10 @@ impl Remove {
             return report.ok_or_else(|| target.not_found());
         }
         let what = format!("removal of {}", target.name());
-        transactions.run(what, |applier| {
+        let outcome = transactions.run(what.clone(), |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
-        })?;
+        });
+        outcome.inspect_err(|error| transactions.log_failure(&what, error))?;
         Ok(transactions.report())
     }
 

@@ -47,9 +47,10 @@ impl Rollback {
         let target = Target::new(&self.target, &host)?;
         let previous = RollbackTarget::of(&target, &host)?;
         let what = format!("rollback of {}", target.name());
-        transactions.run(what, |applier| {
+        let outcome = transactions.run(what.clone(), |applier| {
             previous.each(&host, |plan| applier.apply(plan))
-        })?;
+        });
+        outcome.inspect_err(|error| transactions.log_failure(&what, error))?;
         Ok(transactions.report())
     }
 }

@@ -10,9 +10,9 @@ use super::spec_files::HostTemplates;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::host::{Accounts, Digest, Expiry, HostView};
-use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST, SSHD_CONFIG_DIR};
+use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST};
 use crate::plan::manifest::{AccountRecord, RecordKind};
-use crate::plan::{Manifest, expiry, spec_as_built};
+use crate::plan::{self, Manifest, expiry, spec_as_built};
 use crate::resolve::ResolvedJail;
 use crate::show::jail_details::{
     Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
@@ -59,21 +59,17 @@ impl Show {
 fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
-    let snippet = match manifest
-        .confinement
-        .as_ref()
-        .map(|confinement| &confinement.snippet)
-    {
+    let snippet = match manifest.confinement.as_ref().map(|one| &one.snippet) {
         None => None,
-        Some((file, digest)) => {
-            let path = Path::new(SSHD_CONFIG_DIR).join(file);
-            let state = match view.read(&path, LIMIT)? {
+        Some((_, digest)) => {
+            let found = plan::snippet(view, &manifest.name)?;
+            let state = match &found.text {
                 None => FileState::Gone,
-                Some(text) if Digest::of(&text) == *digest => FileState::Unchanged,
+                Some(text) if Digest::of(text.as_bytes()) == *digest => FileState::Unchanged,
                 Some(_) => FileState::Changed,
             };
             Some(Snippet {
-                path: path.display().to_string(),
+                path: found.path.display().to_string(),
                 state,
             })
         }

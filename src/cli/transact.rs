@@ -1,12 +1,15 @@
 //! The transactions of a command that changes the host: `build`, `update`, `rollback` and `remove`
 //! lock, recover, plan, apply, finish or roll back, and report in the same way.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::Transaction;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Host, Lock};
 use crate::names::JailName;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::show;
 
 /// The transactions of one command. The host's lock is held as long as this exists.
@@ -23,7 +26,14 @@ pub(super) struct Transactions<'a> {
 /// Results of a transaction, for the report.
 #[derive(Default)]
 struct Batch {
-    plans: Vec<Plan>,
+    /// Plans, for a report as JSON.
+    plans: Vec<Arc<Plan>>,
+    /// Whether the plans are kept.
+    keeps_plans: bool,
+    /// Number of plans.
+    count: usize,
+    /// Whether a plan has steps.
+    is_changed: bool,
     /// One line for each jail.
     text: String,
     /// Notices of plans.
@@ -42,7 +52,7 @@ impl<'a> Transactions<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another jailctl holds the lock
-    /// longer than `--wait` allows, and the errors of [`recover`](crate::apply::recover()). Nothing
+    /// longer than `--lock-timeout` allows, and the errors of [`recover`](crate::apply::recover()). Nothing
     /// else is written then.
     pub(super) fn begin(
         host: &'a Host,
@@ -76,7 +86,10 @@ impl<'a> Transactions<'a> {
         let mut applier = Applier {
             transaction: &mut transaction,
             output: self.output,
-            batch: Batch::default(),
+            batch: Batch {
+                keeps_plans: self.options.json,
+                ..Batch::default()
+            },
         };
         let outcome = apply_plans(&mut applier);
         let batch = applier.batch;
@@ -84,13 +97,26 @@ impl<'a> Transactions<'a> {
             Ok(()) => {
                 let notices = transaction.finish(&mut self.output.step_logger())?;
                 self.notices.extend(notices);
+                for plan in &batch.plans {
+                    // Everything is done: an error is no more than a notice.
+                    let notice = outdated(plan, self.host);
+                    self.notices
+                        .extend(notice.unwrap_or_else(|error| Some(error.to_string())));
+                }
             }
             Err(error) => return Err(transaction.roll_back(error)),
         }
         self.done.plans.extend(batch.plans);
+        self.done.count += batch.count;
+        self.done.is_changed |= batch.is_changed;
         self.done.text.push_str(&batch.text);
         self.done.plan_notices.extend(batch.plan_notices);
         Ok(())
+    }
+
+    /// Writes to the system log that `what` failed: "build of arkham".
+    pub(super) fn log_failure(&self, what: &str, error: &Error) {
+        self.host.log(&format!("{what} failed: {error}"));
     }
 
     /// Adds a notice to the report.
@@ -100,7 +126,7 @@ impl<'a> Transactions<'a> {
 
     /// Whether no plan was applied.
     pub(super) fn is_empty(&self) -> bool {
-        self.done.plans.is_empty()
+        self.done.count == 0
     }
 
     /// The report of a command that has nothing to do but the recovery of an interrupted run;
@@ -121,7 +147,7 @@ impl<'a> Transactions<'a> {
             done,
             ..
         } = self;
-        let changed = done.plans.iter().any(|plan| !plan.steps.is_empty());
+        let changed = done.is_changed;
         if options.json {
             return CommandOutput {
                 changed,
@@ -146,11 +172,16 @@ impl<'a> Transactions<'a> {
 impl Applier<'_, '_> {
     /// Applies a plan, as [`Transaction::apply`] does.
     pub(super) fn apply(&mut self, plan: Plan) -> Result<()> {
+        let plan = Arc::new(plan);
         self.transaction
             .apply(&plan, &mut self.output.step_logger())?;
         self.batch.text.push_str(&summary(&plan));
         self.batch.plan_notices.extend(plan.notices.iter().cloned());
-        self.batch.plans.push(plan);
+        self.batch.count += 1;
+        self.batch.is_changed |= !plan.steps.is_empty();
+        if self.batch.keeps_plans {
+            self.batch.plans.push(plan);
+        }
         Ok(())
     }
 
@@ -163,12 +194,12 @@ impl Applier<'_, '_> {
 
 /// The output of plans that are not applied: as text, or as JSON with `warnings`.
 pub(super) fn show_plans(
-    plans: &[Plan],
+    plans: &[impl Borrow<Plan>],
     warnings: &[String],
     json: bool,
     output: OutputOptions,
 ) -> CommandOutput {
-    let plans: Vec<&Plan> = plans.iter().collect();
+    let plans: Vec<&Plan> = plans.iter().map(Borrow::borrow).collect();
     let text = if json {
         format!("{}\n", show::plan::json(&plans, warnings))
     } else {
@@ -185,6 +216,22 @@ pub(super) fn show_plans(
 
 fn nothing_to_do(jail: &JailName) -> String {
     format!("{jail}: nothing to do\n")
+}
+
+/// The notice about processes that still run files which an applied plan has replaced.
+fn outdated(plan: &Plan, host: &Host) -> Result<Option<String>> {
+    let (Some(manifest), None) = (&plan.manifest, &plan.removal) else {
+        return Ok(None);
+    };
+    if plan.changes.is_empty() {
+        return Ok(None);
+    }
+    let uids: Vec<u32> = manifest
+        .accounts
+        .iter()
+        .map(|account| account.uid)
+        .collect();
+    plan::outdated_processes(&plan.name, &uids, host)
 }
 
 /// The line about an applied plan.

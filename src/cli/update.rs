@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Package};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{self, Manifest, Plan};
+use crate::plan::{self, Manifest, Plan, PostponedSessions};
 use crate::span::SourceText;
 use crate::spec::Spec;
 
@@ -42,8 +42,11 @@ impl Update {
             let view = self.root.view()?;
             let mut plans = Vec::new();
             for group in transaction_groups(self.affected_jails(&view)?, &view)? {
-                for (spec, origin) in specs_as_built(&group, &view)? {
-                    plans.push(plan_update(&spec, origin, group.len() == 1, &view)?);
+                let jails = specs_as_built(&group, &view)?;
+                let postponed = postponed_sessions(&jails, &view)?;
+                for (spec, origin) in jails {
+                    let alone = group.len() == 1;
+                    plans.push(plan_update(&spec, origin, alone, &postponed, &view)?);
                 }
             }
             return show_plans(&plans, &[], self.writing.json, output)
@@ -55,6 +58,7 @@ impl Update {
         for group in transaction_groups(self.affected_jails(&host)?, &host)? {
             // The other jails are updated all the same.
             if let Err(error) = update_group(&group, &host, &mut transactions) {
+                transactions.log_failure(&update_of(&group), &error);
                 let name = match group.as_slice() {
                     [alone] => alone.name.as_str(),
                     several => several.first().map_or("", |first| first.name.family_name()),
@@ -125,6 +129,7 @@ fn update_group(
     transactions: &mut Transactions<'_>,
 ) -> Result<()> {
     let jails = specs_as_built(group, host)?;
+    let postponed = postponed_sessions(&jails, host)?;
     for manifest in group {
         if spec_changed(manifest, host)? {
             transactions.notice(format!(
@@ -133,27 +138,43 @@ fn update_group(
             ));
         }
     }
-    let names: Vec<&str> = group
-        .iter()
-        .map(|manifest| manifest.name.as_str())
-        .collect();
-    let what = format!("update of {}", names.join(", "));
-    transactions.run(what, |applier| {
+    transactions.run(update_of(group), |applier| {
         let mut jails = jails.into_iter();
         jails.try_for_each(|(spec, origin)| {
-            applier.apply(plan_update(&spec, origin, group.len() == 1, host)?)
+            let alone = group.len() == 1;
+            applier.apply(plan_update(&spec, origin, alone, &postponed, host)?)
         })
     })
 }
 
+/// Name of the run in messages: "update of arkham".
+fn update_of(group: &[Manifest]) -> String {
+    let names = group.iter().map(|manifest| manifest.name.as_str());
+    format!("update of {}", names.collect::<Vec<_>>().join(", "))
+}
+
 /// Plans the update of a jail, `alone` or with all others of its family.
-fn plan_update(spec: &Spec, origin: SourceText, alone: bool, view: &HostView) -> Result<Plan> {
-    let plan = plan::build_plan(spec, origin, view)?;
+fn plan_update(
+    spec: &Spec,
+    origin: SourceText,
+    alone: bool,
+    postponed: &PostponedSessions,
+    view: &HostView,
+) -> Result<Plan> {
+    let plan = postponed.build_plan(spec, origin, view)?;
     plan.refuse_vanished_root(view)?;
     if alone {
         plan::ensure_whole_family(&plan, "update", "", view)?;
     }
     Ok(plan)
+}
+
+/// Whether the sessions of the jails of one transaction are postponed.
+fn postponed_sessions(jails: &[(Spec, SourceText)], view: &HostView) -> Result<PostponedSessions> {
+    match jails.first() {
+        Some((spec, _)) => PostponedSessions::find(spec, view),
+        None => Ok(PostponedSessions::default()),
+    }
 }
 
 /// The jails of each transaction: one jail, or all jails of a family where their common snippet
@@ -204,7 +225,8 @@ fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> 
             return Ok(false);
         }
     }
-    let Ok(plan) = plan::build_plan(&spec, origin, view) else {
+    let postponed = PostponedSessions::find(&spec, view)?;
+    let Ok(plan) = postponed.build_plan(&spec, origin, view) else {
         return Ok(false);
     };
     Ok(plan::other_member_affected(&plan, view)?.is_some())

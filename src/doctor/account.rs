@@ -2,10 +2,10 @@
 //! jail.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
+use crate::host::today;
 use crate::plan::is_closed;
 use crate::spec::Day;
 
@@ -80,12 +80,4 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         ),
     }
     Ok(reasons)
-}
-
-/// Days since 1970-01-01.
-fn today() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |since| {
-        i64::try_from(since.as_secs() / 86_400).unwrap_or(i64::MAX)
-    })
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{FileKind, HostView};
 use crate::layout::{JAILS_DIR, STATE};
-use crate::plan::interrupted;
+use crate::plan::{OWN_DROP_INS, interrupted};
 
 /// Tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
@@ -54,7 +54,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
             .why("its changes are incomplete"),
         );
     }
-    let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
+    let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config, &OWN_DROP_INS));
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
             Problem::new(

@@ -3,7 +3,8 @@
 use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::host::{HostView, Process};
-use crate::resolve::{scheduled_jobs, shells};
+use crate::resolve::scheduled_jobs::ScheduledJobs;
+use crate::resolve::shells;
 
 /// Most process ids in one message.
 const NAMED: usize = 16;
@@ -17,7 +18,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let Some(uid) = accounts.user(user).map(|found| found.uid) else {
         return Ok(reasons);
     };
-    for job in scheduled_jobs::of_account(view, user, uid)? {
+    for job in ScheduledJobs::new(view).of_account(user, uid)? {
         let what = format!("{} runs as `{user}` outside of the jail", job.what);
         reasons.push(
             Problem::new(
@@ -28,7 +29,8 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             .why("the host runs it without a login"),
         );
     }
-    let processes = Process::outside(view, &[uid])?;
+    let mut processes = Process::of_users(view, &[uid])?;
+    processes.retain(Process::is_outside);
     if !processes.is_empty() {
         let numbers = processes.iter().take(NAMED);
         let numbers: Vec<String> = numbers.map(|process| process.pid.to_string()).collect();

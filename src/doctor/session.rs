@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host::FileKind;
 use crate::host::pam::{Modules, SSHD, Service};
 use crate::layout::{PAM_MODULE, SESSION_DIR};
-use crate::resolve::ResolvedJail;
+use crate::resolve::{ResolvedJail, interferences};
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if !case.view.is_live() {
@@ -16,7 +16,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     }
     let name = &case.manifest.name;
     let refused = |code, why: String| {
-        Problem::new(code, "no session begins in the jail", case.build()).why(why)
+        Problem::new(code, "sessions of the jail do not start", case.build()).why(why)
     };
     let policy = match Policy::load(name.as_str()) {
         Ok(Some(policy)) => policy,
@@ -51,6 +51,8 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             let what = "the network of the jail differs from its policy";
             Problem::new(ProblemCode::Network, what, case.build()).why(fault.to_string())
         }));
+        let stopped = interferences(&network.link, case.view)?.into_iter();
+        reasons.extend(stopped.map(|one| Problem::new(ProblemCode::Network, one.what, one.fix)));
     }
     let limits = policy.limits.as_ref();
     let frozen = limits.map(|limits| cgroup::is_frozen(&policy.jail, limits));
@@ -112,7 +114,11 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
         return None;
     }
     let fix = "set `UsePAM yes` in sshd's configuration, and reload sshd";
-    let reason = Problem::new(ProblemCode::PamOff, "no session begins in the jail", fix);
+    let reason = Problem::new(
+        ProblemCode::PamOff,
+        "sessions of the jail do not start",
+        fix,
+    );
     Some(reason.why(format!(
         "`UsePAM` is `no`: sshd does not load `{PAM_MODULE}`"
     )))

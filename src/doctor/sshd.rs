@@ -2,6 +2,7 @@
 //! Match block names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::problems::{Problem, ProblemCode, Subject};
 use super::{keys, root, session};
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::host::sshd::{Config, ExpectedSettings, Settings, Sshd};
 use crate::host::{Digest, HostView, listens};
 use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
+use crate::plan;
 use crate::spec::fingerprint;
 
 /// Largest snippet, file of keys or list that is read, in bytes.
@@ -29,28 +31,30 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
         }
     };
     let mut reasons = Vec::new();
-    let file = &case.confinement.snippet.0;
-    let path = Path::new(SSHD_CONFIG_DIR).join(file);
-    let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
-    match snippet {
+    let found = plan::snippet(case.view, &case.manifest.name)?;
+    let path = &found.path;
+    let is_changed = |text: &str| {
+        let is_edited = !found.is_as_written && !found.is_older;
+        is_edited || Digest::of(text.as_bytes()) != case.confinement.snippet.1
+    };
+    match &found.text {
         None => reasons.push(
             Problem::new(
                 ProblemCode::SnippetGone,
-                format!("sshd does not read `{}`", path.display()),
+                format!("sshd finds no settings of the jail in `{}`", path.display()),
                 case.build(),
             )
-            .why("it does not exist, and sshd does not confine the account without it"),
+            .why("they were removed, and sshd refuses the account without them"),
         ),
-        Some((_, text)) if Digest::of(text.as_bytes()) != case.confinement.snippet.1 => reasons
-            .push(
-                Problem::new(
-                    ProblemCode::SnippetChanged,
-                    format!("`{}` differs from what was built", path.display()),
-                    case.build(),
-                )
-                .why("it confines the account"),
-            ),
-        Some((_, text)) if is_member => {
+        Some(text) if is_changed(text) => reasons.push(
+            Problem::new(
+                ProblemCode::SnippetChanged,
+                format!("`{}` differs from what was built", path.display()),
+                case.build(),
+            )
+            .why("it confines the account"),
+        ),
+        Some(text) if is_member => {
             let mut settings = setting_value(text);
             let common = crate::resolve::common(&case.confinement.sshd);
             let further = setting_value(&common);
@@ -83,7 +87,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
         Some(_) => {}
     }
     if let Some((_, settings)) = answers.first() {
-        reasons.extend(listener(case, settings, &path)?);
+        reasons.extend(listener(case, settings, path)?);
         reasons.extend(methods(case, settings)?);
         reasons.extend(subsystem(case, settings)?);
         reasons.extend(session::without_pam(case, value(settings, "usepam")));
@@ -119,7 +123,10 @@ fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option
     }
 }
 
-fn ask(case: &Subject<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
+/// Settings of each kind of connection, with the argument of `sshd -T -C`.
+type Answers = Vec<(String, Settings)>;
+
+fn ask(case: &Subject<'_>) -> Result<(Arc<Config>, Answers)> {
     let config = Config::read(case.view)?;
     let samples = config.blocks()?.samples(&case.user)?;
     let answers = Sshd::find(case.view)?.effective(&case.user, &samples)?;

@@ -29,7 +29,7 @@ pub struct Cpu {
 pub struct HwcapsRules {
     /// `glibc-hwcaps/`: from 2.33.
     pub named: bool,
-    /// `tls/`, that of the platform and others: before 2.37.
+    /// Legacy subdirectories, `tls/` and that of the platform: before 2.37.
     pub legacy: bool,
 }
 

@@ -9,10 +9,10 @@
 //!   their needs and converts them to a [`Closure`] with its `missing` names
 //! - `link_map`: the objects of one program, loaded breadth first; `link_map/search` searches for
 //!   one of them, `link_map/dlopen` loads those of dlopen notes, `observer` receives every lookup;
-//!   `stable` knows programs whose link map need not be built again
+//!   `stable_libraries` knows programs whose link map need not be built again
 //! - `loader`: loaders of the host, with cached searches
 //! - `glibc`, `musl`: search rules of each; `search`: their results
-//! - `ldso_cache`, `ldso_conf`, `ldso_info`, `cpu`, `dst`, `abi`: inputs of the search
+//! - `ldso_cache`, `ldso_conf`, `ldso_info`, `cpu`, `dynamic_token`, `abi`: inputs of the search
 //! - `fs_cache`: paths of the host, each resolved once by means of a `path_queue`; `file_reader`:
 //!   content of its files, each read once
 //! - `object`, `dlopen_note`, `script`: formats of one file

@@ -11,14 +11,17 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::copy::Digest;
 use super::stat::{FileKind, Stat};
 
-/// Seconds between the last change of an inode and the start of the run, at least: no file system
-/// has coarser timestamps.
-const TIMESTAMP_GRANULARITY: i64 = 2;
+/// Time between the last change of an inode and the start of the run, at least: no file system has
+/// coarser timestamps.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
+/// The same on file systems whose timestamps have nanoseconds: they count them in ticks of the
+/// kernel, 10 ms at most.
+const TICK: Duration = Duration::from_millis(50);
 /// First bytes of an encoded log; a new format gets a new number.
 pub(super) const MAGIC: &[u8] = b"jailctl looks 1\n";
 /// Most bytes of an encoded log.
@@ -54,8 +57,8 @@ struct Access {
 /// Accesses of a run.
 #[derive(Debug)]
 pub(super) struct AccessLog {
-    /// Start of the run, in seconds since 1970-01-01.
-    since: i64,
+    /// Start of the run, since 1970-01-01.
+    since: Duration,
     state: Mutex<State>,
 }
 
@@ -70,7 +73,7 @@ impl AccessLog {
     pub(super) fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            since: now.map_or(0, |since| since.as_secs().cast_signed()),
+            since: now.unwrap_or_default(),
             state: Mutex::default(),
         }
     }
@@ -95,9 +98,8 @@ impl AccessLog {
     ) {
         // The kernel generates these as they are read.
         let is_generated = path.starts_with("/proc") || path.starts_with("/sys");
-        let is_fresh = stat.is_some_and(|stat| {
-            depends_on_time(stat, is_listed) && stat.ctime.0 > self.since - TIMESTAMP_GRANULARITY
-        });
+        let is_fresh = stat
+            .is_some_and(|stat| depends_on_time(stat, is_listed) && !is_settled(stat, self.since));
         let mut state = self.state();
         if is_generated || is_fresh {
             state.is_invalid = true;
@@ -159,6 +161,18 @@ impl AccessLog {
         }
         Some(bytes)
     }
+}
+
+/// Whether a change of the inode at `now`, since 1970-01-01, would show in its ctime.
+pub(super) fn is_settled(stat: &Stat, now: Duration) -> bool {
+    let (seconds, nanoseconds) = stat.ctime;
+    let changed = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
+    let step = if nanoseconds == 0 {
+        TIMESTAMP_GRANULARITY
+    } else {
+        TICK
+    };
+    changed + step < now
 }
 
 /// Whether the ctime of the inode counts, and not only its type, owner and mode.

@@ -14,8 +14,9 @@ use super::access_log::{
 };
 use super::copy::Digest;
 use super::parallel::parallel_for_each;
+use super::stat::Stat;
 use super::view::HostView;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 impl HostView {
     /// Records every access from here on, if this is the running system.
@@ -76,6 +77,33 @@ impl HostView {
         )
         .ok()?;
         Some(notices)
+    }
+
+    /// Stat of the entries `names` of a directory, links not followed; `None` for those that do not
+    /// exist. The entries are not opened, and not in the access log.
+    ///
+    /// # Errors
+    /// `Failed` if an entry cannot be read.
+    pub fn stat_entries<const N: usize>(
+        &self,
+        directory: &Path,
+        names: [&str; N],
+    ) -> Result<[Option<Stat>; N]> {
+        let mut found = [const { None }; N];
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let handle = match self.openat2_with(directory, flags, ResolveFlags::NO_SYMLINKS) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(found),
+            Err(errno) => return Err(self.record_failure("open", directory, errno)),
+        };
+        for (name, found) in names.iter().zip(&mut found) {
+            match statat(&handle, *name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(raw) => *found = Some(raw.into()),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.record_failure("stat", directory, errno)),
+            }
+        }
+        Ok(found)
     }
 
     /// Whether the entries of `parent` in the encoded group `inner` have the recorded inodes;

@@ -1,7 +1,7 @@
 //! Edits of the account files of a host that does not run: passwd(5), shadow(5), group(5),
 //! gshadow(5), subuid(5) and subgid(5), each as a list of lines.
 //!
-//! Pure functions on text; `rooted_accounts` reads, locks and replaces the files. Each edit has the
+//! Pure functions on text; `offline_accounts` reads, locks and replaces the files. Each edit has the
 //! effect of one call of useradd(8), usermod(8), userdel(8), groupadd(8), groupdel(8) or
 //! chpasswd(8) of shadow 4.13, so that a host in a directory gets the same bytes as a running one.
 //! Lines that an edit does not concern stay as they are, malformed ones included.

@@ -1,5 +1,5 @@
 //! Changes of accounts: on the running system by the tools of shadow, which take its locks; in a
-//! directory by edits of the files (`rooted_accounts`).
+//! directory by edits of the files (`offline_accounts`).
 
 use std::path::Path;
 
@@ -14,6 +14,13 @@ use crate::layout::NONEXISTENT;
 const CLOSED: &str = "1970-01-02";
 
 impl Host {
+    /// A tool of shadow, for the running system: in a directory it would load libraries and follow
+    /// links of that directory. The accounts are read again after it.
+    fn tool(&self, name: &str) -> Invocation {
+        self.forget_facts();
+        Invocation::new(format!("/usr/sbin/{name}"))
+    }
+
     /// Creates a group. groupadd(8) checks `gid`, the only id of the range, under its lock; an id
     /// of `--gid` would be checked before.
     ///
@@ -24,7 +31,8 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.add_group(name, gid));
         }
-        let tool = tool("groupadd")
+        let tool = self
+            .tool("groupadd")
             .args(["--key", &format!("GID_MIN={gid}")])
             .args(["--key", &format!("GID_MAX={gid}")])
             .arg(name);
@@ -40,7 +48,7 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.remove_group(name));
         }
-        tool("groupdel").arg(name).check(&action).map(drop)
+        self.tool("groupdel").arg(name).check(&action).map(drop)
     }
 
     /// Creates an account, closed. It gets no home, mail spool or subordinate ids: a jailed user
@@ -53,7 +61,8 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.add_user(account));
         }
-        let tool = tool("useradd")
+        let tool = self
+            .tool("useradd")
             .args([
                 "--no-create-home",
                 "--no-log-init",
@@ -99,7 +108,7 @@ impl Host {
             // usermod(8) changes the group of files in the home from the old to the new group, and
             // the host may have a directory at the path of the home.
             let away = ["--home", NONEXISTENT, "--gid", &to.gid.to_string(), name];
-            tool("usermod").args(away).check(&action)?;
+            self.tool("usermod").args(away).check(&action)?;
         }
         let mut groups = to.groups.clone();
         groups.retain(|name| accounts.group(name).is_some());
@@ -120,7 +129,7 @@ impl Host {
         if options.is_empty() {
             return Ok(());
         }
-        tool("usermod")
+        self.tool("usermod")
             .args(options)
             .arg(name)
             .check(&action)
@@ -146,7 +155,7 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.set_expiry(name, expires));
         }
-        let tool = tool("usermod").arg("--expiredate").arg(date).arg(name);
+        let tool = self.tool("usermod").arg("--expiredate").arg(date).arg(name);
         tool.check(&action).map(drop)
     }
 
@@ -160,7 +169,7 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.set_password(name, encrypted));
         }
-        let tool = tool("chpasswd").arg("--encrypted");
+        let tool = self.tool("chpasswd").arg("--encrypted");
         tool.input(format!("{name}:{encrypted}\n"))
             .check(&action)
             .map(drop)
@@ -175,7 +184,7 @@ impl Host {
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.remove_user(name));
         }
-        let outcome = tool("userdel").arg(name).run()?;
+        let outcome = self.tool("userdel").arg(name).run()?;
         match outcome.code {
             Some(0) => Ok(()),
             // userdel(8): "user currently logged in".
@@ -183,12 +192,6 @@ impl Host {
             _ => Err(outcome.into_error(&action, Path::new("/usr/sbin/userdel"))),
         }
     }
-}
-
-/// A tool of shadow, for the running system: in a directory it would load libraries and follow
-/// links of that directory.
-fn tool(name: &str) -> Invocation {
-    Invocation::new(format!("/usr/sbin/{name}"))
 }
 
 fn busy(name: &str, outcome: &Output) -> Error {

@@ -3,17 +3,19 @@
 //! A name that NSS does not find may exist all the same (a directory server can be unreachable), so
 //! useradd(8) still has to accept a name that is free here.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::account_entry::{AccountFields, Group, UserEntry};
+use super::derived::Input;
 use super::view::HostView;
 use crate::error::Result;
 
 /// Largest account file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// Accounts of a host at the time of reading. Each call of [`HostView::accounts`] reads the files
-/// again.
+/// Accounts of a host at the time of reading.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     /// Entries of passwd(5), in the order of the file.
@@ -38,7 +40,10 @@ const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
 impl HostView {
     /// Whether accounts have other sources than files, for example a directory service:
     /// nsswitch.conf(5).
-    fn uses_directory_service(&self) -> Result<bool> {
+    ///
+    /// # Errors
+    /// `Failed` if the file cannot be read.
+    pub(super) fn uses_directory_service(&self) -> Result<bool> {
         let text = self.read(Path::new("/etc/nsswitch.conf"), FILE_LIMIT)?;
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
         let services = text.lines().filter_map(|line| {
@@ -53,25 +58,47 @@ impl HostView {
         Ok(words.any(|word| !word.starts_with('[') && !OF_FILES.contains(&word)))
     }
 
-    /// Reads the account files of the host. Passwords are `None` if shadow(5) is not readable.
+    /// Reads the account files of the host, if one of them has changed since they were read.
+    /// Passwords are `None` if shadow(5) is not readable.
     ///
     /// # Errors
     /// `Failed` if passwd(5) or group(5) cannot be read.
-    pub fn accounts(&self) -> Result<Accounts> {
-        let text = |path: &str| -> Result<String> {
-            let bytes = self.read(Path::new(path), FILE_LIMIT)?;
-            Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
-        };
+    pub fn accounts(&self) -> Result<Arc<Accounts>> {
         if self.access_log.is_some() && self.uses_directory_service()? {
             self.invalidate_access_log();
         }
+        let read = self.derived(|| self.read_accounts())?;
+        if self.assumed.is_empty() {
+            return Ok(read);
+        }
+        let mut accounts = Accounts::clone(&read);
+        accounts.users.extend(self.assumed.users());
+        accounts.groups.extend(self.assumed.groups());
+        accounts.id_gap = self.assumed.id_gap;
+        Ok(Arc::new(accounts))
+    }
+
+    fn read_accounts(&self) -> Result<(Accounts, Vec<Input>)> {
+        let mut inputs = Vec::new();
+        let mut text = |path: &str| -> Result<String> {
+            let found = self.read_with_stat(Path::new(path), FILE_LIMIT)?;
+            let (bytes, stat) =
+                found.map_or((Vec::new(), None), |(bytes, stat)| (bytes, Some(stat)));
+            inputs.push(Input {
+                path: path.into(),
+                is_listed: false,
+                is_replaced: true,
+                stat,
+            });
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
         let mut users: Vec<UserEntry> = text("/etc/passwd")?
             .lines()
             .filter_map(passwd_line)
             .collect();
         // Only root can read it; other users get the other fields.
         let shadow = text("/etc/shadow").unwrap_or_default();
-        let secrets: std::collections::HashMap<&str, (&str, &str, Option<i64>)> = shadow
+        let secrets: HashMap<&str, (&str, &str, Option<i64>)> = shadow
             .lines()
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split(':').collect();
@@ -94,22 +121,21 @@ impl HostView {
                 user.password_expires = *password_expires;
             }
         }
+        let names: HashSet<&str> = users.iter().map(|user| user.name.as_str()).collect();
         let orphan_shadow_users = secrets
             .keys()
-            .filter(|name| users.iter().all(|user| user.name != **name))
+            .filter(|name| !names.contains(*name))
             .map(|name| (*name).to_owned())
             .collect();
         let groups: Vec<Group> = text("/etc/group")?.lines().filter_map(group_line).collect();
+        let names: HashSet<&str> = groups.iter().map(|group| group.name.as_str()).collect();
         let group_secrets = text("/etc/gshadow").unwrap_or_default();
         let orphan_shadow_groups = group_secrets
             .lines()
             .filter_map(|line| line.split(':').next())
-            .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
+            .filter(|name| !names.contains(name))
             .map(str::to_owned)
             .collect();
-        users.extend(self.assumed.users());
-        let mut groups = groups;
-        groups.extend(self.assumed.groups());
         let defaults = text("/etc/login.defs")?;
         let number = |key: &str, otherwise: u32| {
             let of_line = |line: &str| {
@@ -120,16 +146,17 @@ impl HostView {
             };
             defaults.lines().find_map(of_line).unwrap_or(otherwise)
         };
-        Ok(Accounts {
+        let accounts = Accounts {
             users,
             groups,
             orphan_shadow_users,
             orphan_shadow_groups,
             live: self.is_live(),
-            id_gap: self.assumed.id_gap,
+            id_gap: 0,
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
             gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),
-        })
+        };
+        Ok((accounts, inputs))
     }
 }
 

@@ -1,5 +1,5 @@
-//! All access to the system. [`HostView`] reads; [`Host`] writes too. Nothing here depends on
-//! jails.
+//! All access to the system. [`HostView`] reads; [`Host`] writes too. Nothing here depends on specs
+//! and plans.
 //!
 //! A host is a value: the running system, or a directory that contains one (`--root DIR`). Every
 //! path of a [`HostView`] is resolved with the root of the host as `/`, so that no link in a
@@ -15,9 +15,12 @@ mod account_entry;
 mod account_files;
 mod account_tools;
 mod accounts;
+mod backup_name;
+mod clock;
 mod command;
 mod connections;
 mod copy;
+mod derived;
 mod dir;
 mod dir_cache;
 mod dir_reader;
@@ -55,6 +58,8 @@ mod writer;
 pub use account_entry::{AccountFields, Group, NewAccount, UserEntry};
 pub use account_tools::Expiry;
 pub use accounts::Accounts;
+pub use backup_name::is_backup_name;
+pub use clock::today;
 pub use command::{Invocation, Output};
 pub use copy::{Copier, Digest, digest};
 pub use dir::Dir;

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
+use super::clock::today;
 use super::dir::Dir;
 use super::ownership::OwnershipFlaw;
 use super::stat::{FileKind, Ownership, Stat};
@@ -81,6 +82,7 @@ impl Host {
         action: &str,
         edit: impl FnOnce(&mut AccountFiles) -> std::result::Result<(), Refusal>,
     ) -> Result<()> {
+        self.forget_facts();
         self.refuse_unsafe_accounts()?;
         let etc = self.open_dir_nofollow(Path::new("/etc"))?.ok_or_else(|| {
             Error::failed(format!("could not {action}")).why("the host has no `/etc`")
@@ -100,9 +102,7 @@ impl Host {
                 owners.insert(database, owner);
             }
         }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let today = since.map_or(0, |since| (since.as_secs() / 86_400).cast_signed());
-        let mut files = AccountFiles::new(&texts, self.account_defaults()?, today)
+        let mut files = AccountFiles::new(&texts, self.account_defaults()?, today())
             .map_err(|why| into_error(action, why))?;
         edit(&mut files).map_err(|why| into_error(action, why))?;
         for (database, text) in files.changed() {

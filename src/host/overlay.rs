@@ -20,6 +20,11 @@ impl AssumedAccounts {
         self.groups.extend(groups);
     }
 
+    /// Whether reads include nothing but what exists.
+    pub(super) fn is_empty(&self) -> bool {
+        self.id_gap == 0 && self.accounts.is_empty() && self.groups.is_empty()
+    }
+
     /// Entries of the assumed accounts.
     pub(super) fn users(&self) -> impl Iterator<Item = UserEntry> {
         self.accounts.iter().map(user_entry)

@@ -29,6 +29,8 @@ const ROUND: Duration = Duration::from_millis(20);
 const MAX_PASSES: usize = 10;
 /// Most bytes that are read of one file of proc(5).
 const LIMIT: usize = 1 << 16;
+/// Most bytes that are read of `/proc/PID/maps`.
+const MAPS_LIMIT: usize = 1 << 20;
 
 impl Process {
     /// Processes that run as one of `uids`, or whose root directory is `root` or below it, and
@@ -125,29 +127,48 @@ impl Process {
         Ok(ids)
     }
 
-    /// Processes that run as one of `uids` with the root directory of this process, which is that
-    /// of the host: those outside of every jail. None on a host that does not run.
-    ///
-    /// Device and inode of the root directory are compared, since the path in proc(5) for the root
-    /// of another mount namespace is `/` too.
+    /// Processes that run as one of `uids`, found in one pass. None on a host that does not run.
     ///
     /// # Errors
     /// `Failed` if `/proc` cannot be read.
-    pub fn outside(view: &HostView, uids: &[u32]) -> Result<Vec<Self>> {
+    pub fn of_users(view: &HostView, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() || uids.is_empty() {
             return Ok(Vec::new());
         }
+        let processes = Self::all()?.into_iter().map(|seen| seen.process);
+        Ok(processes
+            .filter(|process| uids.contains(&process.uid))
+            .collect())
+    }
+
+    /// Whether the process has the root directory of this process, which is that of the host: it is
+    /// outside of every jail.
+    ///
+    /// Device and inode of the root directory are compared, since the path in proc(5) for the root
+    /// of another mount namespace is `/` too.
+    pub fn is_outside(&self) -> bool {
         let root = |pid: &str| {
             let stat = rustix::fs::stat(format!("/proc/{pid}/root/")).ok()?;
             Some((stat.st_dev, stat.st_ino))
         };
         let host = root("self");
-        let all = Self::all()?;
-        let is_outside = |process: &Self| {
-            uids.contains(&process.uid) && root(&process.pid.to_string()) == host && host.is_some()
+        host.is_some() && root(&self.pid.to_string()) == host
+    }
+
+    /// Inode numbers and paths of the files that the process has mapped, its program and libraries
+    /// among them: `/proc/PID/maps`. Paths are those of the mount that the file was opened in.
+    pub fn mapped_files(&self) -> Vec<(u64, String)> {
+        let maps = proc()
+            .ok()
+            .and_then(|proc| read_up_to(&proc, self.pid, "maps", MAPS_LIMIT));
+        let maps = maps.unwrap_or_default();
+        // Address, permissions, offset, device, inode, path.
+        let file = |line: &str| {
+            let mut fields = line.splitn(6, ' ');
+            let inode = fields.nth(4)?.parse().ok().filter(|inode| *inode != 0)?;
+            Some((inode, fields.next()?.trim_start().to_owned()))
         };
-        let processes = all.into_iter().map(|seen| seen.process);
-        Ok(processes.filter(is_outside).collect())
+        maps.lines().filter_map(file).collect()
     }
 
     /// Kills the processes of sshd for connections of `uids`, and of unknown users, before
@@ -236,8 +257,8 @@ impl Process {
     }
 
     /// Calls `visit` with each pid of proc(5), in ascending order. Each is passed on as soon as it
-    /// is listed, a few at a time, so that of a process that forks and ends, it is found or its
-    /// child, which has the higher pid.
+    /// is listed, a few at a time, so that a process that forks and exits is found, or its child,
+    /// which has the higher pid.
     fn each(mut visit: impl FnMut(&OwnedFd, i32)) -> Result<()> {
         let failed = |errno: Errno| Error::io("list", Path::new("/proc"), &errno.into());
         let proc = proc().map_err(failed)?;
@@ -263,6 +284,11 @@ fn proc() -> std::result::Result<OwnedFd, Errno> {
 
 /// A file of proc(5) about a process, as text.
 fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
+    read_up_to(proc, pid, name, LIMIT)
+}
+
+/// At least the first `limit` bytes of a file of proc(5) about a process, as text.
+fn read_up_to(proc: &OwnedFd, pid: i32, name: &str, limit: usize) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = openat(proc, format!("{pid}/{name}"), flags, Mode::empty()).ok()?;
     let mut text = Vec::new();
@@ -270,7 +296,7 @@ fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
         let mut piece = [0; 4096];
         match rustix::io::read(file.as_fd(), &mut piece) {
             Ok(0) => break,
-            Ok(count) if text.len() < LIMIT => text.extend_from_slice(&piece[..count]),
+            Ok(count) if text.len() < limit => text.extend_from_slice(&piece[..count]),
             Ok(_) => break,
             Err(Errno::INTR) => {}
             Err(_) => return None,

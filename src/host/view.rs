@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::access_log::{AccessLog, FollowMode};
 use super::account_entry::NewAccount;
+use super::derived::DerivedFacts;
 use super::overlay::AssumedAccounts;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
@@ -52,6 +53,8 @@ pub struct HostView {
     pub(super) assumed: AssumedAccounts,
     /// Log of accesses, if they are recorded.
     pub(super) access_log: Option<Arc<AccessLog>>,
+    /// Facts that views of one run share.
+    pub(super) derived: Arc<DerivedFacts>,
 }
 
 impl HostView {
@@ -74,6 +77,7 @@ impl HostView {
             path: path.to_owned(),
             assumed: AssumedAccounts::default(),
             access_log: None,
+            derived: Arc::default(),
         })
     }
 

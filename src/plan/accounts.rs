@@ -7,6 +7,7 @@ use super::step::Step;
 use super::text_file::TEXT_LIMIT;
 use crate::error::{Error, Result};
 use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
+use crate::layout::KEYS_DIR;
 use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
@@ -176,7 +177,7 @@ pub(super) fn credential_steps(
     view: &HostView,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    let keys = ResolvedJail::state(&wanted.name).join("keys");
+    let keys = ResolvedJail::state(&wanted.name).join(KEYS_DIR);
     for account in &wanted.accounts {
         let have = view.read(&keys.join(&account.name), TEXT_LIMIT)?;
         if is_closed || have.as_deref() != Some(account.keys.as_bytes()) {

@@ -7,20 +7,16 @@ use super::build::build_plan_with;
 use super::compare::{Change, ChangeKind, Depth, compare};
 use super::manifest::{Manifest, spec_as_built};
 use super::observe::inventory_of;
+use super::postponed_sessions::{PostponedSessions, as_plain_chroot};
 use super::step::Step;
 use super::store_index::{Index, store_of};
 use super::types::Plan;
 use crate::error::Result;
-use crate::host::{HostView, Process, UserEntry, manager_unit};
+use crate::host::{HostView, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
-use crate::names::JailName;
-use crate::resolve::jail_of;
-use crate::resolve::scheduled_jobs::{self, HostJob};
+use crate::resolve::scheduled_jobs::{HostJob, ScheduledJobs};
 use crate::span::SourceText;
 use crate::spec::{self, Templates};
-
-/// Most processes of one account that a difference names.
-const NAMED: usize = 16;
 
 /// Subject of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,11 +96,15 @@ pub fn drift(
     let planned = spec::source(&manifest.spec, text.clone().into_bytes())
         .and_then(|source| spec::load_recorded(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
-        .and_then(|spec| {
+        .and_then(|mut spec| {
             let source = SourceText {
                 name: manifest.spec.clone(),
                 text,
             };
+            if let Some(notice) = PostponedSessions::find(&spec, view)?.notice {
+                drift.add(Kind::Session, manifest.name.as_str(), notice);
+                spec = as_plain_chroot(&spec);
+            }
             build_plan_with(&spec, source, depth, None, view)
         });
     match planned {
@@ -154,51 +154,15 @@ pub fn drift(
 /// The jobs of the host that run as accounts of the jail which the host still has.
 fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)>> {
     let known = view.accounts()?;
+    let jobs = ScheduledJobs::new(view);
     let mut outside = Vec::new();
     for account in &manifest.accounts {
         if known.user(&account.name).is_some() {
-            let jobs = scheduled_jobs::of_account(view, &account.name, account.uid)?;
+            let jobs = jobs.of_account(&account.name, account.uid)?;
             outside.extend(jobs.into_iter().map(|job| (account.name.clone(), job)));
         }
     }
     Ok(outside)
-}
-
-/// The processes of jailed accounts that run outside of every jail, by the name of the jail.
-///
-/// One look at all processes for all jails: a run that remembers the last one takes it too, since
-/// no file says that a process has started.
-///
-/// # Errors
-/// [`crate::error::ErrorKind::Failed`] where the account files or `/proc` cannot be read.
-pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>> {
-    let known = view.accounts()?;
-    let jailed: Vec<(&UserEntry, JailName)> = (known.users.iter())
-        .filter_map(|user| Some((user, jail_of(user)?)))
-        .collect();
-    let uids: Vec<u32> = jailed.iter().map(|(user, _)| user.uid).collect();
-    let processes = Process::outside(view, &uids)?;
-    let mut found = Vec::new();
-    for (user, jail) in jailed {
-        let mut numbers: Vec<String> = (processes.iter())
-            .filter(|process| process.uid == user.uid)
-            .map(|process| process.pid.to_string())
-            .collect();
-        if numbers.is_empty() {
-            continue;
-        }
-        numbers.truncate(NAMED);
-        let difference = Difference {
-            kind: Kind::Outside,
-            name: user.name.clone(),
-            text: format!(
-                "processes of it run outside of the jail: {}",
-                numbers.join(", ")
-            ),
-        };
-        found.push((jail, difference));
-    }
-    Ok(found)
 }
 
 fn of_changes(changes: &[Change], drift: &mut Drift) {
@@ -206,7 +170,7 @@ fn of_changes(changes: &[Change], drift: &mut Drift) {
         let text = change.because.clone().unwrap_or_else(|| {
             match change.act {
                 ChangeKind::Add => "the host's programs need it now",
-                ChangeKind::Change => "it is another",
+                ChangeKind::Change => "its content differs from the build",
                 ChangeKind::Remove => "the host's programs need it no longer",
             }
             .to_owned()
@@ -263,9 +227,9 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     .as_ref()
                     .is_some_and(|(before, _)| before.is_some());
                 let text = if is_there {
-                    "it was changed"
+                    "the settings of the jail were changed"
                 } else {
-                    "it is gone"
+                    "the settings of the jail are gone"
                 };
                 drift.add(Kind::Sshd, format!("{SSHD_CONFIG_DIR}/{file}"), text);
             }

@@ -52,7 +52,7 @@ pub fn ensure_account_idle(view: &HostView, user: &str, uid: u32) -> Result<()> 
     refuse(
         &living,
         &format!("could not remove the account `{user}`"),
-        "processes of it run",
+        "it has processes",
         "end them first",
     )
 }

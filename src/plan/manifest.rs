@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::fleet::Fleet;
 use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
@@ -275,6 +276,47 @@ impl TryFrom<RawRecord> for Record {
     }
 }
 
+/// The fields of a manifest that plans of other jails depend on.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Root of the jail.
+    pub(super) root: PathBuf,
+    /// Supplementary groups that were created for it: name and group id.
+    pub(super) groups: BTreeMap<String, u32>,
+    /// Whether it has accounts, or had some.
+    pub(super) has_accounts: bool,
+}
+
+/// Visitor that reads the fields of a [`Head`], up to the many entries.
+struct HeadFields<'p>(
+    &'p mut Option<PathBuf>,
+    &'p mut BTreeMap<String, u32>,
+    &'p mut bool,
+);
+
+impl<'de> serde::de::Visitor<'de> for HeadFields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a manifest")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(
+        self,
+        mut map: A,
+    ) -> std::result::Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()?.filter(|key| key != "entries") {
+            match key.as_str() {
+                "root" => *self.0 = Some(map.next_value()?),
+                "groups" => *self.1 = map.next_value()?,
+                "snippet" => *self.2 = map.next_value::<Option<serde::de::IgnoredAny>>()?.is_some(),
+                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Visitor that reads a manifest up to one field: name and target. All fields precede the many
 /// entries.
 struct Field<'p, T>(&'static str, &'p mut Option<T>);
@@ -370,27 +412,6 @@ impl Manifest {
         Ok(root)
     }
 
-    /// Whether a jail other than `name` and `along`, which are being removed, has accounts or had
-    /// some by its record: it needs what all such jails share, whatever became of its own files.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
-    pub fn others_have_accounts(
-        view: &HostView,
-        name: &JailName,
-        along: &[JailName],
-    ) -> Result<bool> {
-        for other in Self::names(view)? {
-            let is_other = other != *name && !along.contains(&other);
-            let snippet: Option<serde_json::Value> =
-                Self::field(view, &other, "snippet")?.filter(|_| is_other);
-            if snippet.is_some_and(|snippet| !snippet.is_null()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Reads the absolute path of the spec of a jail; `None` if no such jail was built.
     ///
     /// # Errors
@@ -399,20 +420,44 @@ impl Manifest {
         Self::field(view, name, "spec")
     }
 
-    /// Reads the supplementary groups that were created for the other jails of the family of
-    /// `name`: name and group id.
+    /// The supplementary groups that were created for the other jails of the family of `name`: name
+    /// and group id.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
     pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
-        let mut groups = BTreeMap::new();
-        if name.is_member() {
-            for sibling in Self::names(view)?.iter().filter(|one| one.is_sibling(name)) {
-                let theirs: Option<BTreeMap<String, u32>> = Self::field(view, sibling, "groups")?;
-                groups.extend(theirs.unwrap_or_default());
-            }
+        if !name.is_member() {
+            return Ok(BTreeMap::new());
         }
-        Ok(groups)
+        Ok(Fleet::of(view)?.jails().groups_of_siblings(name))
+    }
+
+    /// Reads the head of the manifest of a jail; `None` if no such jail was built.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn head(view: &HostView, name: &JailName) -> Result<Option<Head>> {
+        let Some(file) = view.try_open(&ResolvedJail::state(name).join(MANIFEST))? else {
+            return Ok(None);
+        };
+        let (mut root, mut groups, mut has_accounts) = (None, BTreeMap::new(), false);
+        let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file));
+        // The parser reports an error because the visitor stops in the middle.
+        let fields = HeadFields(&mut root, &mut groups, &mut has_accounts);
+        let _ = serde::Deserializer::deserialize_map(&mut reader, fields);
+        if let Some(root) = root {
+            return Ok(Some(Head {
+                root,
+                groups,
+                has_accounts,
+            }));
+        }
+        // Returns the error in it, if there is one.
+        Ok(Self::load(view, name)?.map(|manifest| Head {
+            has_accounts: manifest.confinement.is_some(),
+            root: manifest.root,
+            groups: manifest.groups,
+        }))
     }
 
     /// Reads one field of the manifest of a jail; `None` if it does not exist or cannot be parsed.

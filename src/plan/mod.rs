@@ -9,13 +9,16 @@ mod build;
 mod compare;
 mod digests;
 mod drift;
+mod fleet;
 mod interrupted;
 mod live_sessions;
 pub mod manifest;
 mod observe;
+mod postponed_sessions;
 mod preconditions;
 mod removal;
 mod rollback;
+mod running_processes;
 mod session_policy;
 mod sshd;
 mod step;
@@ -31,15 +34,20 @@ pub use accounts::{expiry, is_closed};
 pub use build::build_plan;
 pub use compare::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
 pub use digests::RecordedDigests;
-pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift};
+pub use fleet::Fleet;
 pub use interrupted::interrupted;
 pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
+pub use postponed_sessions::PostponedSessions;
 pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
-pub use sshd::verify_snippet;
+pub use running_processes::{RunningProcesses, outdated_processes};
+pub use sshd::{
+    FoundSnippet, OWN_DROP_INS, snippet, snippet_edits, snippet_removal, verify_snippets,
+};
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
 pub use types::Plan;

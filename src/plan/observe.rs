@@ -1,6 +1,7 @@
 //! The state of the host that a plan starts from. Refuses a host in which the jail cannot be.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::compare::EXCHANGED_DIRS;
 use super::manifest::Manifest;
@@ -21,7 +22,7 @@ pub(super) struct Found {
     /// sshd's own settings; `None` for a jail that never had accounts.
     pub sshd: Option<SshdInfo>,
     /// Accounts and groups of the host.
-    pub accounts: Accounts,
+    pub accounts: Arc<Accounts>,
 }
 
 /// State of the root and of the sessions of one jail.

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{Policy, Source};
-
 use super::compare::EXCHANGED_DIRS;
+use super::fleet::Fleet;
 use super::manifest::{Manifest, OriginalAccount};
 use super::step::Step;
 use super::types::Plan;
@@ -16,9 +15,6 @@ use crate::layout::{POLICY, PRIVATE_DIR};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, ResolvedJail};
 use crate::spec::{MountSource, Spec};
-
-/// Most bytes of a policy.
-const POLICY_LIMIT: u64 = 1 << 18;
 
 /// Checks that the root is not inside of the root of another jail or around it, that the jail does
 /// not move, and that it is not both one jail and a family.
@@ -31,8 +27,10 @@ pub(super) fn check_root_conflicts(
     view: &HostView,
 ) -> Result<()> {
     let root = &spec.root.value;
-    let names = Manifest::names(view)?;
-    check_family_name(spec, &names)?;
+    let name = &spec.name.value;
+    let fleet = Fleet::of(view)?;
+    let fleet = fleet.jails();
+    check_family_name(spec, fleet.namesake(name))?;
     if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
         return Err(Finding::new(format!(
             "could not move the jail `{}` to `{}`",
@@ -44,44 +42,36 @@ pub(super) fn check_root_conflicts(
         .with_span(&spec.root.span, "this root")
         .into());
     }
-    for name in names {
-        if name == spec.name.value {
-            continue;
-        }
-        let Some(other) = Manifest::root_of(view, &name)? else {
-            continue;
-        };
-        shown_by(spec, &name, &other, view)?;
-        if root.starts_with(&other) || other.starts_with(root) {
-            return Err(
-                Finding::new(format!("could not use the root `{}`", root.display()))
-                    .why(format!(
-                        "the jail `{name}` has the root `{}`",
-                        other.display()
-                    ))
-                    .hint("choose another root, neither inside of that one nor around it")
-                    .with_span(&spec.root.span, "this root")
-                    .into(),
-            );
-        }
-    }
-    Ok(())
+    check_not_shown(spec, &fleet)?;
+    let Some((other, theirs)) = fleet.overlapping(root, name) else {
+        return Ok(());
+    };
+    Err(
+        Finding::new(format!("could not use the root `{}`", root.display()))
+            .why(format!(
+                "the jail `{other}` has the root `{}`",
+                theirs.display()
+            ))
+            .hint("choose another root, neither inside of that one nor around it")
+            .with_span(&spec.root.span, "this root")
+            .into(),
+    )
 }
 
 /// Checks that sessions mount no directory of a jail that is a plain chroot. A user in the plain
 /// chroot could pass a descriptor of the directory to a user in the session, by a socket in that
 /// directory: outside of its mount namespace nothing stops `..` before the host's root directory.
-fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Result<()> {
+fn check_not_shown(spec: &Spec, fleet: &Fleet) -> Result<()> {
     let mounts = spec.session.iter().flat_map(|session| &session.mounts);
     for mount in mounts {
         let MountSource::Host(source) = &mount.source else {
             continue;
         };
-        if overlap(&source.value, root) && is_plain(view, name)? {
+        if let Some(other) = fleet.plain_overlapping(&source.value, &spec.name.value) {
             return Err(
-                cannot_be_shown(&source.value, &format!("the jail `{name}`"))
+                cannot_be_shown(&source.value, &format!("the jail `{other}`"))
                     .hint("give that jail sessions too: add `[namespaces]` to its spec, and build it first")
-                    .with_span(&source.span, "asked for here")
+                    .with_span(&source.span, "required here")
                     .into(),
             );
         }
@@ -89,8 +79,8 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Resul
     Ok(())
 }
 
-/// Checks the reverse of [`shown_by`]: that a jail which becomes a plain chroot has no directory
-/// that sessions of other jails mount.
+/// Checks the reverse of [`check_not_shown`]: that a jail which becomes a plain chroot has no
+/// directory that sessions of other jails mount.
 ///
 /// # Errors
 /// [`ErrorKind::Spec`] with one finding; [`ErrorKind::Failed`] if records cannot be read.
@@ -100,28 +90,17 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
     if spec.session.is_some() || was_plain {
         return Ok(());
     }
-    for other in Manifest::names(view)? {
-        let policy = policy_of(view, &other)?.filter(|_| other != *name);
-        let mounts = policy.into_iter().flat_map(|policy| policy.mounts);
-        for mount in mounts {
-            if let Source::Bind(source) = &mount.source
-                && overlap(source, &spec.root.value)
-            {
-                return Err(cannot_be_shown(source, "this jail")
-                    .hint(format!(
-                        "add `[namespaces]` to this spec; or remove the `[[mount]]` from the spec of `{other}`, and build that first"
-                    ))
-                    .with_span(&spec.root.span, format!("sessions of `{other}` see it"))
-                    .into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether one path is the other, or lies in it.
-fn overlap(one: &Path, other: &Path) -> bool {
-    one.starts_with(other) || other.starts_with(one)
+    let fleet = Fleet::of(view)?;
+    let fleet = fleet.jails();
+    let Some((other, source)) = fleet.mounting(&spec.root.value, name) else {
+        return Ok(());
+    };
+    Err(cannot_be_shown(source, "this jail")
+        .hint(format!(
+            "add `[namespaces]` to this spec; or remove the `[[mount]]` from the spec of `{other}`, and build that first"
+        ))
+        .with_span(&spec.root.span, format!("sessions of `{other}` see it"))
+        .into())
 }
 
 /// The finding for a mount that overlaps with a plain chroot.
@@ -131,7 +110,7 @@ fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
         source.display().to_string().escape_debug()
     ))
     .why(format!(
-        "it holds the root of {jail}, or lies in it, and that is a plain chroot: a user there could pass a directory from which `..` leads to the host"
+        "it overlaps with the root of {jail}, a plain chroot: a user there could pass a directory from which `..` leads to the host"
     ))
 }
 
@@ -141,20 +120,10 @@ fn is_plain(view: &HostView, name: &JailName) -> Result<bool> {
     Ok(policy.is_none())
 }
 
-/// Reads the policy of a jail; `None` if it has none, or one that cannot be parsed and admits no
-/// session.
-fn policy_of(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
-    let text = view.read(&ResolvedJail::state(name).join(POLICY), POLICY_LIMIT)?;
-    Ok(text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok()))
-}
-
 /// Checks that one jail and a family do not have the same name: their group and snippet would be
 /// the same.
-fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
+fn check_family_name(spec: &Spec, other: Option<&JailName>) -> Result<()> {
     let name = &spec.name.value;
-    let other = (names.iter()).find(|other| {
-        other.family_name() == name.family_name() && other.is_member() != name.is_member()
-    });
     let Some(other) = other else { return Ok(()) };
     let shared = name.family_name();
     let (what, why) = if name.is_member() {
@@ -171,7 +140,7 @@ fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
     Err(Finding::new(format!("could not make `{shared}` {what}"))
         .why(why)
         .hint(format!(
-            "choose another name, or remove what is there first: `jailctl remove {shared}` leaves what users put into it where it is"
+            "choose another name, or run `jailctl remove {shared}` first; homes stay"
         ))
         .with_span(&spec.root.span, "this root")
         .into())

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::fleet::Fleet;
 use super::live_sessions::ensure_no_sessions;
 use super::manifest::Manifest;
 use super::sshd::{remove_common, snippet};
@@ -52,7 +53,7 @@ pub fn removal(
         })
         .collect::<Result<_>>()?;
     let before = match confinement {
-        Some(confinement) => snippet(view, &confinement.snippet.0)?,
+        Some(_) => Some(snippet(view, name)?).filter(|found| found.text.is_some()),
         None => None,
     };
     let (common, services) = match confinement {
@@ -109,10 +110,9 @@ pub fn removal(
         supplementary_groups(&manifest, &known, &managed),
         // sshd confines the accounts until there are none: the snippet first, the common drop-in,
         // with which no account can log in, after it, and PAM services last.
-        (confinement.iter())
-            .filter(|_| before.is_some())
-            .map(|confinement| Step::RemoveSnippet {
-                file: confinement.snippet.0.clone(),
+        (before.iter())
+            .map(|found| Step::RemoveSnippet {
+                path: found.path.clone(),
             })
             .collect(),
         common.into_iter().map(Step::RemoveCommonSnippet).collect(),
@@ -127,7 +127,7 @@ pub fn removal(
     if !how.purge {
         for place in &manifest.user_dirs {
             notices.push(format!(
-                "`{}{place}` is kept, with the files of its users",
+                "`{}{place}` stays, with its content",
                 root.display()
             ));
         }
@@ -137,7 +137,7 @@ pub fn removal(
         root: root.clone(),
         changes: Arc::default(),
         steps,
-        snippet: before.map(|text| (Some(text), None)),
+        snippet: before.map(|found| (found.text, None)),
         keep_previous: false,
         notices,
         unmanaged: Vec::new(),
@@ -207,7 +207,8 @@ fn is_shared(
             .map(|user| name.for_user(&user));
         sibling.is_some_and(|other| stays(&other) && is_managed(user, &other, manifest.gid()))
     };
-    Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
+    let is_there = name.is_member() && Fleet::of(view)?.jails().names().any(stays);
+    Ok(is_there || users.iter().any(is_of_sibling))
 }
 
 /// The plan for a jail whose records are gone except for their directory.

@@ -1,16 +1,18 @@
 //! The policy of the sessions of a jail, its network, and the blocks in PAM services.
 
+use std::path::Path;
+
 use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::Policy;
 
+use super::fleet::Fleet;
 use super::live_sessions;
-use super::manifest::Manifest;
 use super::step::Step;
 use super::text_file::read_text;
 use crate::error::{Error, Result};
-use crate::host::pam::{self, Edit, Modules, Service};
+use crate::host::pam::{self, Edit, Modules, ServiceEdits};
 use crate::host::{HostView, Process, UserEntry, nft};
-use crate::layout::{POLICY, SESSION_DIR};
+use crate::layout::{POLICY, SESSION_DIR, SNIPPET_PREFIX, SSHD_CONFIG_DIR};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, tables};
 
@@ -29,7 +31,7 @@ pub(super) struct PolicyState {
     faults: Vec<Fault>,
     /// Edits of PAM services: jailed accounts leave the service of sshd early, and other services
     /// refuse them.
-    services: Vec<Edit>,
+    services: ServiceEdits,
 }
 
 impl PolicyState {
@@ -116,8 +118,13 @@ impl PolicyState {
 
     /// The steps that change PAM services.
     pub(super) fn pam_services(&self) -> Vec<Step> {
-        let services = self.services.iter().cloned();
-        services.map(Step::WritePamService).collect()
+        let edits = self.services.edits.iter().cloned();
+        edits.map(Step::WritePamService).collect()
+    }
+
+    /// Notices about PAM services.
+    pub(super) fn notices(&self) -> &[String] {
+        &self.services.notices
     }
 
     /// The step that removes the policy of a jail which becomes a plain chroot.
@@ -131,17 +138,35 @@ impl PolicyState {
 }
 
 /// The edits of PAM services for a jail that has accounts, or had some.
-fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
+fn services(view: &HostView, wanted: &ResolvedJail) -> Result<ServiceEdits> {
     let (Some(confinement), Some(modules)) = (&wanted.confinement, Modules::find(view)?) else {
-        return Ok(Vec::new());
+        return Ok(ServiceEdits::default());
     };
     let sshd = confinement.sshd.pam_service.as_deref();
-    let service = sshd.map(|name| Service::read(view, name)).transpose()?;
-    let left = service
-        .flatten()
-        .and_then(|service| service.with_block(&modules));
-    let refusing = pam::refusals(view, sshd.unwrap_or_default())?;
-    Ok(left.into_iter().chain(refusing).collect())
+    let mut services = pam::with_blocks(view, sshd, &modules)?;
+    if let Some(edit) = pam::without_former(view)?
+        && !is_former_needed(view, &confinement.sshd.file)?
+    {
+        services.edits.push(edit);
+    }
+    Ok(services)
+}
+
+/// Whether a drop-in other than `file` sends accounts to the PAM service of earlier builds: that of
+/// a jail which is not updated yet.
+fn is_former_needed(view: &HostView, file: &str) -> Result<bool> {
+    let directory = Path::new(SSHD_CONFIG_DIR);
+    for name in view.list(directory)?.unwrap_or_default() {
+        if name
+            .to_str()
+            .is_some_and(|name| name != file && name.starts_with(SNIPPET_PREFIX))
+            && let Some(text) = read_text(view, &directory.join(name))?
+            && text.contains("PAMServiceName")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The step that stops the build unless the jail is empty of its users.
@@ -159,7 +184,7 @@ pub(super) fn release_services(
     name: &JailName,
     along: &[JailName],
 ) -> Result<Vec<Edit>> {
-    if Manifest::others_have_accounts(view, name, along)? {
+    if Fleet::others_have_accounts(view, name, along)? {
         return Ok(Vec::new());
     }
     pam::without_blocks(view)

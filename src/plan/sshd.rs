@@ -1,24 +1,33 @@
 //! The steps that make sshd confine the accounts of a jail, and the verification by `sshd -T`. A
 //! jail that never had accounts needs none of them.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fleet::Fleet;
 use super::manifest::Manifest;
 use super::step::Step;
-use super::text_file::read_text;
+use super::text_file::{TEXT_LIMIT, read_text};
 use super::types::Plan;
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::host::pam::Edit;
-use crate::host::sshd::{Config, Sshd, SshdInfo};
-use crate::layout::{COMMON_SNIPPET, JAIL_DIR, SNIPPET_PREFIX, SNIPPET_SUFFIX, SSHD_CONFIG_DIR};
+use crate::host::sshd::{Config, ExpectedSettings, Sshd, SshdInfo};
+use crate::layout::{
+    COMMON_SNIPPET, GROUP_PREFIX, JAIL_DIR, JAILS_SNIPPET, SNIPPET_PREFIX, SNIPPET_SUFFIX,
+    SSHD_CONFIG_DIR,
+};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, is_common, snippet_name};
+use crate::resolve::{JailBlocks, ResolvedJail, block_text, is_common, own_snippet_name};
 use crate::spec::{Family, Spec};
 
 /// The text of a snippet before and after; `None` if it does not exist.
 pub(super) type Snippet = (Option<String>, Option<String>);
+
+/// The drop-ins of jailctl that change with the jails: no answer of sshd about others depends on
+/// them, and each plan compares their content.
+pub const OWN_DROP_INS: [&str; 2] = [JAILS_SNIPPET, COMMON_SNIPPET];
 
 /// The settings of sshd: as recorded, if none of the files that they depend on has changed since,
 /// or as sshd prints them.
@@ -26,37 +35,136 @@ pub(super) type Snippet = (Option<String>, Option<String>);
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if the configuration cannot be read, or sshd cannot be found
 /// or run.
-fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
+fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<Arc<SshdInfo>> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
     match manifest.and_then(|manifest| manifest.confinement.as_ref()) {
-        Some(confinement) if confinement.sshd.stamp == daemon.inputs(&config)? => {
-            Ok(confinement.sshd.clone())
+        Some(confinement) if confinement.sshd.stamp == daemon.inputs(&config, &OWN_DROP_INS)? => {
+            Ok(Arc::new(confinement.sshd.clone()))
         }
-        _ => daemon.info(&config),
+        _ => daemon.info(&config, &OWN_DROP_INS),
     }
 }
 
-/// Verifies by `sshd -T` that sshd would confine the accounts of the jail, with the jail's snippet
-/// and the common drop-in in place of those that exist now. Returns notices about how that was
+/// The drop-in with the settings of each jail as it is.
+#[derive(Debug, Default)]
+struct JailsDropIn {
+    text: Option<String>,
+    blocks: JailBlocks,
+    /// Whether the text is the one that jailctl writes for these blocks.
+    is_as_written: bool,
+}
+
+impl JailsDropIn {
+    fn read(view: &HostView) -> Result<Arc<Self>> {
+        let path = Path::new(SSHD_CONFIG_DIR).join(JAILS_SNIPPET);
+        view.parsed(&path, TEXT_LIMIT, |text| {
+            let blocks = JailBlocks::parse(text.unwrap_or_default());
+            Self {
+                is_as_written: text.is_none_or(|text| blocks.to_text() == text),
+                text: text.map(str::to_owned),
+                blocks,
+            }
+        })
+    }
+}
+
+/// Changes of the drop-ins: to the text `common` of the common one, if given, and to the snippets of
+/// `jails` in the drop-in of all of them, in place of those that an older jailctl wrote for each.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if they cannot be read, or another file has the name of one.
+pub fn snippet_edits(
+    view: &HostView,
+    common: Option<&str>,
+    jails: &[&ResolvedJail],
+) -> Result<Vec<Edit>> {
+    let found = JailsDropIn::read(view)?;
+    refuse_foreign(found.text.as_deref(), JAILS_SNIPPET, JailBlocks::is_ours)?;
+    let path = |name: &str| Path::new(SSHD_CONFIG_DIR).join(name);
+    let mut edits = Vec::new();
+    let mut blocks = found.blocks.clone();
+    let mut older = BTreeSet::new();
+    for jail in jails {
+        if let Some(confinement) = &jail.confinement {
+            blocks.set(&confinement.group.name, confinement.sshd.settings.clone());
+            older.insert(path(&own_snippet_name(&jail.name)));
+        }
+    }
+    // The common drop-in, with which no account can log in, is first.
+    if let Some(common) = common {
+        edits.push(Edit {
+            from: read_text(view, &path(COMMON_SNIPPET))?,
+            path: path(COMMON_SNIPPET),
+            to: Some(common.to_owned()),
+        });
+    }
+    if !older.is_empty() {
+        edits.push(Edit {
+            path: path(JAILS_SNIPPET),
+            from: found.text.clone(),
+            to: Some(blocks.to_text()),
+        });
+    }
+    for path in older {
+        edits.push(Edit {
+            from: read_text(view, &path)?,
+            path,
+            to: None,
+        });
+    }
+    edits.retain(|edit| edit.from != edit.to);
+    Ok(edits)
+}
+
+/// The edit that removes the snippet of the jails with this group, and the drop-in with the last of
+/// them; `None` if there is none.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the drop-in cannot be read.
+pub fn snippet_removal(view: &HostView, group: &str) -> Result<Option<Edit>> {
+    let found = JailsDropIn::read(view)?;
+    if found.blocks.get(group).is_none() {
+        return Ok(None);
+    }
+    let mut blocks = found.blocks.clone();
+    blocks.remove(group);
+    Ok(Some(Edit {
+        path: Path::new(SSHD_CONFIG_DIR).join(JAILS_SNIPPET),
+        from: found.text.clone(),
+        to: (!blocks.is_empty()).then(|| blocks.to_text()),
+    }))
+}
+
+/// Verifies by `sshd -T` that sshd would confine the accounts of the jails, with their snippets and
+/// the common drop-in in place of those that exist now. Returns notices about how that was
 /// verified.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if it would not, or if sshd cannot be run.
-pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
-    let config = Config::read(view)?;
-    let Some(confinement) = &jail.confinement else {
+pub fn verify_snippets(view: &HostView, jails: &[&ResolvedJail]) -> Result<Vec<String>> {
+    let confined = || jails.iter().filter_map(|jail| jail.confinement.as_ref());
+    let Some(first) = confined().next() else {
         return Ok(Vec::new());
     };
-    let ours = [
-        (confinement.sshd.file.clone(), confinement.sshd.text.clone()),
-        (COMMON_SNIPPET.to_owned(), confinement.sshd.common.clone()),
-    ];
-    config.refuse_size(&ours, &jail_files(&config))?;
-    let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
-    let others = config.drop_ins.iter().filter(|(name, _)| !is_ours(name));
-    let drop_ins: Vec<(String, String)> = others.chain(&ours).cloned().collect();
-    Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &confinement.sshd.expected)
+    let expected: Vec<ExpectedSettings> = confined()
+        .flat_map(|confinement| confinement.sshd.expected.iter().cloned())
+        .collect();
+    let config = Config::read(view)?;
+    let edits = snippet_edits(view, Some(&first.sshd.common), jails)?;
+    let name = |edit: &Edit| Some(edit.path.file_name()?.to_str()?.to_owned());
+    let changed: Vec<(String, String)> = edits
+        .iter()
+        .filter_map(|edit| Some((name(edit)?, edit.to.clone().unwrap_or_default())))
+        .collect();
+    config.refuse_size(&changed, &jail_files(&config))?;
+    let is_changed = |name: &String| changed.iter().any(|(own, _)| own == name);
+    let others = config.drop_ins.iter().filter(|(name, _)| !is_changed(name));
+    let kept = edits
+        .iter()
+        .filter_map(|edit| Some((name(edit)?, edit.to.clone()?)));
+    let drop_ins: Vec<(String, String)> = others.cloned().chain(kept).collect();
+    Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &expected)
 }
 
 /// File names of the drop-ins of jailctl.
@@ -65,12 +173,25 @@ fn jail_files(config: &Config) -> Vec<String> {
     names.filter(|name| is_jail_file(name)).cloned().collect()
 }
 
-/// Whether a drop-in has the name of a snippet, or of the common drop-in.
+/// Whether a drop-in has the name of one of jailctl.
 fn is_jail_file(name: &str) -> bool {
     let jail = name
         .strip_prefix(SNIPPET_PREFIX)
         .and_then(|rest| rest.strip_suffix(SNIPPET_SUFFIX));
-    name == COMMON_SNIPPET || jail.is_some()
+    OWN_DROP_INS.contains(&name) || jail.is_some()
+}
+
+/// Refuses to write a drop-in in place of a file of another.
+fn refuse_foreign(text: Option<&str>, name: &str, is_ours: fn(&str) -> bool) -> Result<()> {
+    if text.is_none_or(is_ours) {
+        return Ok(());
+    }
+    let path = Path::new(SSHD_CONFIG_DIR).join(name);
+    Err(
+        Error::failed(format!("could not write `{}`", path.display()))
+            .why("jailctl did not write it")
+            .hint("rename it: jailctl writes the settings of all jails to this file"),
+    )
 }
 
 /// The edit of the common drop-in, if it changes.
@@ -80,19 +201,15 @@ fn is_jail_file(name: &str) -> bool {
 /// no jail.
 fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>> {
     let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
-    let from = snippet(view, COMMON_SNIPPET)?;
+    let from = read_text(view, &path)?;
+    refuse_foreign(from.as_deref(), COMMON_SNIPPET, is_common)?;
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
-    if from.as_deref().is_some_and(|text| !is_common(text)) {
-        return Err(failed()
-            .why("jailctl did not write it")
-            .hint("rename it: jailctl writes the settings of all jails to this file"));
-    }
     let accounts = view.accounts()?;
-    let jails = Manifest::names(view)?;
+    let fleet = Fleet::of(view)?;
+    let fleet = fleet.jails();
     for group in &accounts.groups {
         let name = &group.name;
-        let is_jails = jails.iter().chain([jail]).any(|jail| jail.group() == *name);
-        if is_jails || !name.starts_with(JailName::groups().trim_end_matches('*')) {
+        if !name.starts_with(GROUP_PREFIX) || fleet.has_group(name) || *name == jail.group() {
             continue;
         }
         let is_stranger = |user: &&crate::host::UserEntry| {
@@ -125,18 +242,31 @@ pub(super) fn remove_common(
     name: &JailName,
     along: &[JailName],
 ) -> Result<Option<Edit>> {
-    let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
-    let names = view.list(Path::new(SSHD_CONFIG_DIR))?.unwrap_or_default();
-    let is_needed = Manifest::others_have_accounts(view, name, along)?
-        || names.iter().filter_map(|name| name.to_str()).any(|name| {
-            name != COMMON_SNIPPET && is_jail_file(name) && gone.iter().all(|gone| gone != name)
-        });
-    let from = snippet(view, COMMON_SNIPPET)?.filter(|text| !is_needed && is_common(text));
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let is_needed =
+        Fleet::others_have_accounts(view, name, along)? || has_other_snippets(view, name, along)?;
+    let from = read_text(view, &path)?.filter(|text| !is_needed && is_common(text));
     Ok(from.map(|from| Edit {
-        path: Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET),
+        path,
         from: Some(from),
         to: None,
     }))
+}
+
+/// Whether a drop-in has the snippet of a jail other than `name` and `along`.
+fn has_other_snippets(view: &HostView, name: &JailName, along: &[JailName]) -> Result<bool> {
+    let gone = || along.iter().chain([name]);
+    let mut blocks = JailsDropIn::read(view)?.blocks.clone();
+    for jail in gone() {
+        blocks.remove(&jail.group());
+    }
+    let files: Vec<String> = gone().map(own_snippet_name).collect();
+    let names = view.list(Path::new(SSHD_CONFIG_DIR))?.unwrap_or_default();
+    let mut names = names.iter().filter_map(|name| name.to_str());
+    let is_other = |name: &str| {
+        !OWN_DROP_INS.contains(&name) && is_jail_file(name) && files.iter().all(|gone| gone != name)
+    };
+    Ok(!blocks.is_empty() || names.any(is_other))
 }
 
 /// The settings of sshd, if the jail has accounts or had some: their files belong to its group,
@@ -150,7 +280,7 @@ pub(super) fn sshd_info_if_needed(
     if spec.users.is_empty() && !had_some {
         return Ok(None);
     }
-    sshd_info(view, manifest).map(Some)
+    sshd_info(view, manifest).map(|info| Some(SshdInfo::clone(&info)))
 }
 
 /// Position of the snippet among the steps.
@@ -168,7 +298,7 @@ pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<Sn
     let Some(confinement) = &wanted.confinement else {
         return Ok(SnippetOrder::Last);
     };
-    let before = snippet(view, &confinement.sshd.file)?.unwrap_or_default();
+    let before = snippet(view, &wanted.name)?.text.unwrap_or_default();
     let forwards =
         |text| setting_value(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
     // Between plain chroot and sessions all accounts are closed until all is done.
@@ -216,14 +346,13 @@ pub(super) fn steps(
         })
         .into_iter()
         .collect();
-    let before = snippet(view, &confinement.sshd.file)?;
+    let found = snippet(view, &wanted.name)?;
     let text = &confinement.sshd.text;
-    let differs = before.as_ref() != Some(text);
+    let differs = !found.is_as_written || found.text.as_ref() != Some(text);
+    let before = found.text;
     let is_early = family.is_some_and(|family| !family.is_last)
         && snippet_order(wanted, view)? == SnippetOrder::Last
-        && Manifest::names(view)?
-            .iter()
-            .any(|other| other.family_name() == wanted.name.family_name());
+        && Fleet::of(view)?.jails().has_group(&wanted.name.group());
     if differs && !is_early {
         steps.push(Step::InstallSnippet {
             file: confinement.sshd.file.clone(),
@@ -256,25 +385,48 @@ fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
     lines.find_map(|(key, value)| (key == keyword).then_some(value))
 }
 
-/// Reads a drop-in of sshd; `None` if it does not exist.
+/// The snippet of a jail as it is.
+#[derive(Debug)]
+pub struct FoundSnippet {
+    /// Text of the snippet, as a block of its own; `None` if there is none.
+    pub text: Option<String>,
+    /// Path of the file that has it.
+    pub path: PathBuf,
+    /// Whether the file is as jailctl writes it.
+    pub is_as_written: bool,
+    /// Whether an older jailctl wrote it, to a file of its own.
+    pub is_older: bool,
+}
+
+/// Reads the snippet of a jail or of its family.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Failed`] if it cannot be read.
-pub(super) fn snippet(view: &HostView, file: &str) -> Result<Option<String>> {
-    read_text(view, &Path::new(SSHD_CONFIG_DIR).join(file))
+/// [`crate::error::ErrorKind::Failed`] if a drop-in cannot be read.
+pub fn snippet(view: &HostView, name: &JailName) -> Result<FoundSnippet> {
+    let own = Path::new(SSHD_CONFIG_DIR).join(own_snippet_name(name));
+    if let Some(text) = read_text(view, &own)? {
+        return Ok(FoundSnippet {
+            text: Some(text),
+            path: own,
+            is_as_written: false,
+            is_older: true,
+        });
+    }
+    let found = JailsDropIn::read(view)?;
+    let group = name.group();
+    let settings = found.blocks.get(&group);
+    Ok(FoundSnippet {
+        text: settings.map(|settings| block_text(&group, settings)),
+        path: Path::new(SSHD_CONFIG_DIR).join(JAILS_SNIPPET),
+        is_as_written: found.is_as_written,
+        is_older: false,
+    })
 }
 
 impl Plan {
     /// Whether a step of the plan verifies by sshd that the accounts are confined.
     pub fn needs_sshd(&self) -> bool {
-        self.steps.iter().any(|step| {
-            matches!(
-                step,
-                Step::InstallSnippet { .. }
-                    | Step::VerifySnippet { .. }
-                    | Step::WriteCommonSnippet { .. }
-            )
-        })
+        self.steps.iter().any(Step::is_of_sshd)
     }
 
     /// Whether sshd can verify the snippet before the plan is executed: all accounts exist.
@@ -291,11 +443,11 @@ impl Plan {
     /// an account that does not.
     ///
     /// # Errors
-    /// As [`verify_snippet`].
+    /// As [`verify_snippets`].
     pub fn preflight(&self, view: &HostView) -> Result<()> {
         match &self.target {
             Some(wanted) if self.needs_sshd() && self.is_known_to_sshd() => {
-                verify_snippet(view, &wanted.jail).map(drop)
+                verify_snippets(view, &[&wanted.jail]).map(drop)
             }
             _ => Ok(()),
         }

@@ -102,9 +102,9 @@ pub enum Step {
     InstallSnippet {
         /// File name in `sshd_config.d`.
         file: String,
-        /// The whole file.
+        /// Text of the snippet, as a block of its own.
         text: String,
-        /// The file before.
+        /// The snippet before.
         before: Option<String>,
         /// The jail whose accounts it is verified for.
         jail: Arc<ResolvedJail>,
@@ -194,8 +194,8 @@ pub enum Step {
     },
     /// Deletes the jail's snippet, and reloads sshd.
     RemoveSnippet {
-        /// File name in `sshd_config.d`.
-        file: String,
+        /// File that has it.
+        path: PathBuf,
     },
 }
 
@@ -320,6 +320,17 @@ impl Step {
                 | Self::RemoveSnippet { .. }
                 | Self::RemovePamService(_)
                 | Self::RemoveCommonSnippet(_)
+        )
+    }
+
+    /// Whether the step writes or verifies drop-ins of sshd. The steps of several plans for that
+    /// are executed together.
+    pub fn is_of_sshd(&self) -> bool {
+        matches!(
+            self,
+            Self::WriteCommonSnippet { .. }
+                | Self::InstallSnippet { .. }
+                | Self::VerifySnippet { .. }
         )
     }
 
@@ -501,8 +512,8 @@ impl Step {
             }
             Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
                 .logged(format!("group {name} deleted")),
-            Self::RemoveSnippet { file } => {
-                StepSummary::new(Remove, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
+            Self::RemoveSnippet { path } => {
+                StepSummary::new(Remove, "sshd", path.display().to_string())
                     .logged("sshd snippet removed")
             }
             Self::DeleteRecords { .. } => {
@@ -543,7 +554,11 @@ fn of_edit(edit: &Edit, subject: &'static str) -> StepSummary {
     let lines = |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
     let mut detail = edit.path.display().to_string();
     if edit.is_refusal() {
-        detail.push_str(": refuses jailed accounts");
+        detail.push_str(if edit.adds_refusal() {
+            ": refuses jailed accounts"
+        } else {
+            ": no longer refuses jailed accounts"
+        });
     }
     StepSummary {
         before: lines(&edit.from),

@@ -250,9 +250,10 @@ pub(super) fn order(
     // A repaired network is no other build than the one before.
     let is_built = |step: &Step| step.is_change() && !matches!(step, Step::RepairNetwork { .. });
     let mut notices = jail.notices.clone();
+    notices.extend(policy.notices().iter().cloned());
     notices.extend(unmanaged.iter().map(|path| {
         format!(
-            "`{}` in the jail is not part of the spec, and is left alone",
+            "`{}` in the jail is not in the spec; jailctl does not change it",
             path.escape_debug()
         )
     }));

@@ -3,13 +3,12 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::root_marker::{OrphanedHome, OrphanedHomes};
-use super::scheduled_jobs;
+use super::scheduled_jobs::ScheduledJobs;
 use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, HostView, Process, UserEntry};
+use crate::host::{Accounts, HostView, Process, UserEntry, today};
 use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
 use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
@@ -89,8 +88,9 @@ pub(super) fn resolve(
     let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
     let homes = OrphanedHomes::of(spec, spec.users.iter().any(is_new), view)?;
     let resolved = choose(spec, has_group, known, &homes, findings);
-    check_adoptions(spec, known, &resolved.accounts, view, findings)?;
-    warn_host_jobs(known, &resolved.accounts, view, notices)?;
+    let jobs = ScheduledJobs::new(view);
+    check_adoptions(spec, known, &resolved.accounts, &jobs, view, findings)?;
+    warn_host_jobs(known, &resolved.accounts, &jobs, notices)?;
     warn_cannot_log_in(spec, known, notices);
     Ok(resolved)
 }
@@ -339,8 +339,7 @@ fn uid(
 /// Adds a notice for each user who cannot log in: without a key and a password, or after the day of
 /// `expires`.
 fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let today = now.map_or(0, |since| since.as_secs() / 86_400);
+    let today = today();
     for user in &spec.users {
         let name = user.name.value.as_str();
         let has_password = match &user.password.value {
@@ -357,7 +356,7 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
             ));
         }
         if let Some(day) = &user.expires
-            && u64::try_from(day.value.0).is_ok_and(|day| day <= today)
+            && day.value.0 <= today
         {
             notices.push(format!(
                 "`{name}` cannot log in: the account expired on {}",
@@ -438,6 +437,7 @@ fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
     wanted: &[WantedAccount],
+    jobs: &ScheduledJobs<'_>,
     view: &HostView,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
@@ -455,7 +455,7 @@ fn check_adoptions(
     }
     for (user, account) in new {
         let name = &account.name;
-        let jobs = scheduled_jobs::of_account(view, name, account.uid)?.into_iter();
+        let jobs = jobs.of_account(name, account.uid)?.into_iter();
         let mut hints: Vec<String> = jobs
             .map(|job| format!("remove {}: {}", job.what, job.clean))
             .collect();
@@ -508,13 +508,13 @@ fn check_adoptions(
 fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],
-    view: &HostView,
+    jobs: &ScheduledJobs<'_>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     for account in wanted {
         let found = accounts.user(&account.name);
         if found.is_some_and(|found| !account.adopted || is_adopted(found)) {
-            let jobs = scheduled_jobs::of_account(view, &account.name, account.uid)?;
+            let jobs = jobs.of_account(&account.name, account.uid)?;
             notices.extend(jobs.iter().map(|job| job.notice(&account.name)));
         }
     }

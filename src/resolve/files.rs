@@ -54,7 +54,7 @@ pub(super) fn add_files(
                 findings.push(if finding.span.is_some() {
                     finding
                 } else {
-                    finding.with_span(&file.span, "asked for here")
+                    finding.with_span(&file.span, "required here")
                 });
             }
         }
@@ -75,11 +75,11 @@ fn add_source(
         Error::new(
             ErrorKind::Spec,
             Finding::new(format!(
-                "could not take `{}` into the jail",
+                "could not add `{}` to the jail",
                 path.display().to_string().escape_debug()
             ))
             .why(reason.to_owned())
-            .with_span(span, "asked for here"),
+            .with_span(span, "required here"),
         )
     };
     let located = match view.locate(source)? {
@@ -246,7 +246,7 @@ pub(super) fn add_user_dirs(
             None => Entry::directory(dir.mode, why),
         };
         if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
-            findings.push(finding.with_span(&dir.span, "asked for here"));
+            findings.push(finding.with_span(&dir.span, "required here"));
         }
     }
     for (account, user) in accounts.iter().zip(&spec.users) {
@@ -292,7 +292,7 @@ pub(super) fn check_skeletons(
                     path.display().to_string().escape_debug()
                 ))
                 .why(reason.to_owned())
-                .with_span(&skel.span, "asked for here"),
+                .with_span(&skel.span, "required here"),
             );
         };
         let skeleton = match skeleton(view, &skel.value)? {

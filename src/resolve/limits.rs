@@ -48,7 +48,7 @@ pub(super) fn check(
                 lack.key
             ))
             .why(lack.why)
-            .with_span(given.span_of(lack.key), "asked for here")
+            .with_span(given.span_of(lack.key), "required here")
             .hint(lack.hint),
         );
     }

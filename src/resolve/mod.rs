@@ -6,8 +6,10 @@ mod base_files;
 mod build_tree;
 mod files;
 mod findings;
+mod jail_blocks;
 mod limits;
 mod network;
+mod networkd;
 mod packages;
 mod programs;
 mod reachable;
@@ -22,10 +24,11 @@ mod tree;
 mod types;
 
 pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
-pub(crate) use network::tables;
+pub use jail_blocks::{BlockSettings, JailBlocks, block_text};
+pub(crate) use network::{interferences, tables};
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
-pub use sshd::{Sftp, common, is_common, snippet_name};
+pub use sshd::{Sftp, common, is_common, own_snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
     Confinement, PackageSummary, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount,

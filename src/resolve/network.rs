@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use jailctl_session::network::{IFNAME_PREFIX, Network, Port};
+use jailctl_session::network::{
+    ForwardChain, IFNAME_PREFIX, Network, Port, dropping_forward_chains,
+};
 use jailctl_session::policy::Policy;
 
+use super::networkd;
 use super::tree::{Entry, Reason, Tree};
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, is_bound, nft, routes, sshd};
@@ -57,7 +60,7 @@ pub(super) fn resolve(
             Finding::new("a private network is not possible on this host")
                 .why("nft(8), which loads its rules, is not installed")
                 .hint("install nftables")
-                .with_span(&spec.span, "asked for here"),
+                .with_span(&spec.span, "required here"),
         );
     }
     check_ports(spec, view, before.as_ref(), &others, findings, notices)?;
@@ -74,7 +77,7 @@ pub(super) fn resolve(
         findings.push(
             Finding::new("no address is free for a private network")
                 .why("the host has routes to the address pools of jailctl, or other jails use them")
-                .with_span(&spec.span, "asked for here"),
+                .with_span(&spec.span, "required here"),
         );
         return Ok(None);
     };
@@ -84,6 +87,10 @@ pub(super) fn resolve(
                 .to_owned(),
         );
     }
+    if view.is_live() {
+        let found = interferences(&link, view)?.into_iter();
+        notices.extend(found.map(|one| format!("{}; {}", one.what, one.fix)));
+    }
     Ok(Some(Network {
         link,
         gateway,
@@ -91,6 +98,60 @@ pub(super) fn resolve(
         allow_in: spec.allow_in.iter().map(|port| port.value).collect(),
         allow_out: spec.allow_out.iter().map(|port| port.value).collect(),
     }))
+}
+
+/// A program of the host that stops the packets of a jail.
+#[derive(Debug)]
+pub(crate) struct Interference {
+    /// Effect of the program.
+    pub what: String,
+    /// Commands that let the packets pass.
+    pub fix: String,
+}
+
+/// Programs of the running system that stop the packets of the jail with the interface `link`:
+/// packet filters at the hook `forward`, and systemd-networkd.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the packet filter or the files of systemd-networkd cannot
+/// be read.
+pub(crate) fn interferences(link: &str, view: &HostView) -> Result<Vec<Interference>> {
+    let chains = dropping_forward_chains().map_err(|error| {
+        Error::failed("could not read the packet filter of the host").why(error.to_string())
+    })?;
+    let chain = |chain: ForwardChain| {
+        let at = format!("{} {}", chain.family, chain.table);
+        let accept = |interface: &str| {
+            format!(
+                "`nft insert rule {at} {} {interface} \"{IFNAME_PREFIX}*\" accept`",
+                chain.name
+            )
+        };
+        Interference {
+            what: format!(
+                "the chain `{}` of the table `{at}` drops the packets of the jail's network",
+                chain.name
+            ),
+            fix: format!(
+                "let them pass in the configuration of that firewall, or until its next start by {} and {}",
+                accept("iifname"),
+                accept("oifname")
+            ),
+        }
+    };
+    let mut found: Vec<Interference> = chains.into_iter().map(chain).collect();
+    if let Some(file) = networkd::file_for(view, link)? {
+        found.push(Interference {
+            what: format!(
+                "systemd-networkd takes the interface of the jail's network by `{}`, and removes its address",
+                file.display()
+            ),
+            fix: format!(
+                "run `printf '[Match]\\nName={IFNAME_PREFIX}*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-jailctl.network; networkctl reload`"
+            ),
+        });
+    }
+    Ok(found)
 }
 
 /// Whether the host forwards IPv4 packets.
@@ -175,7 +236,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("could not forward `{shown}` into this jail"))
                     .why("sshd listens on it, and could not be reached while the jail is in use")
-                    .with_span(&port.span, "asked for here")
+                    .with_span(&port.span, "required here")
                     .hint("choose another port"),
             );
             continue;
@@ -188,7 +249,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("could not forward `{shown}` into this jail"))
                     .why(format!("it is forwarded into the jail `{jail}`"))
-                    .with_span(&port.span, "asked for here"),
+                    .with_span(&port.span, "required here"),
             );
         } else if view.is_live() && is_bound(port.value)? {
             if had {
@@ -199,7 +260,7 @@ fn check_ports(
                 findings.push(
                     Finding::new(format!("could not forward `{shown}` into this jail"))
                         .why("a service of the host is bound to it, and could no longer be reached")
-                        .with_span(&port.span, "asked for here")
+                        .with_span(&port.span, "required here")
                         .hint("choose another port, or stop the service"),
                 );
             }

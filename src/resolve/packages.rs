@@ -97,7 +97,7 @@ pub(super) fn add(
     for package in &spec.packages {
         let refuse = |why: String, hint: String| {
             Finding::new(format!(
-                "could not take the package `{}` into the jail",
+                "could not add the package `{}` to the jail",
                 quote(&package.value)
             ))
             .why(why)
@@ -251,7 +251,7 @@ impl Addition<'_> {
             };
             for path in self.view.package_files(installed)? {
                 if let Err(finding) = self.add(&path, &why)? {
-                    findings.push(finding.with_span(&self.package.span, "asked for here"));
+                    findings.push(finding.with_span(&self.package.span, "required here"));
                 }
             }
             self.check_configuration(installed)?;

@@ -195,7 +195,7 @@ pub(super) fn add(
             let shown = path.display().to_string();
             findings.push(
                 Finding::new(format!(
-                    "could not take `{}` into the jail",
+                    "could not add `{}` to the jail",
                     shown.escape_debug()
                 ))
                 .why(why),
@@ -216,7 +216,7 @@ pub(super) fn add(
         if let Err(finding) = merged(directory).and_then(|at| {
             tree.add_default(
                 at,
-                Entry::directory(0o755, Reason::rule("a way to a library leads through it")),
+                Entry::directory(0o755, Reason::rule("directory on the path of a library")),
             )
         }) {
             findings.push(finding);

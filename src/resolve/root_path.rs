@@ -107,7 +107,7 @@ fn check_file_system(
         );
     }
     if flags.nodev {
-        notices.push(format!("the file system of `{}` is mounted nodev: /dev/null and the like will not work in the jail", root.value.display()));
+        notices.push(format!("the file system of `{}` is mounted nodev: devices such as /dev/null will not work in the jail", root.value.display()));
     }
     Ok(())
 }

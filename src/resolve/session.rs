@@ -89,7 +89,7 @@ pub(super) fn add_places(
     let path = |text: &str| {
         JailPath::new(text).map_err(|why| Error::from(Finding::new(format!("`{text}` {why}"))))
     };
-    let directory = || Entry::directory(0o755, Reason::rule("what a session has mounted"));
+    let directory = || Entry::directory(0o755, Reason::rule("mount points of sessions"));
     if programs {
         for place in [TERMINALS, "/dev/shm"] {
             tree.add_default(path(place)?, directory())?;
@@ -98,7 +98,7 @@ pub(super) fn add_places(
             tree.add_default(path("/proc")?, directory())?;
             for (place, target) in DESCRIPTORS {
                 let why = vec![Reason::rule(
-                    "a process's own open files, as shells name them",
+                    "the open files of a process, as shells name them",
                 )];
                 tree.add_default(path(place)?, Entry::symlink(target, why))?;
             }
@@ -107,7 +107,7 @@ pub(super) fn add_places(
         tree.add_default(path("/dev/ptmx")?, Entry::symlink("pts/ptmx", why))?;
     }
     if session.log {
-        let why = Reason::rule("what the host's log is shown over in a session");
+        let why = Reason::rule("mount point of the log socket of the host");
         tree.add_default(path(LOG)?, Entry::text("", 0o644, why))?;
     }
     for mount in &session.mounts {
@@ -177,14 +177,14 @@ fn check(
         findings.push(
             Finding::new("sessions are not possible on this host")
                 .why(why)
-                .with_span(&session.span, "asked for here")
+                .with_span(&session.span, "required here")
                 .hint(hint),
         );
     };
     match Modules::find(view)? {
         None => refuse(
             "PAM is not installed, and sshd begins sessions by PAM".to_owned(),
-            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `sftp_log`, out for a plain chroot"
+            "for a plain chroot, delete the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and the key `sftp_log`"
                 .to_owned(),
         ),
         Some(modules) if !modules.has_ours => {
@@ -276,7 +276,7 @@ fn check_nested(
         findings.push(
             Finding::new(format!("`{}` cannot be mounted on", mount.target.value))
                 .why(why)
-                .with_span(&mount.target.span, "asked for here")
+                .with_span(&mount.target.span, "required here")
                 .hint(hint),
         );
         break;
@@ -314,7 +314,7 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
             _ => finding.why("it is not a directory"),
         },
     };
-    findings.push(finding.with_span(&source.span, "asked for here"));
+    findings.push(finding.with_span(&source.span, "required here"));
     Ok(())
 }
 

@@ -96,7 +96,7 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
 pub(super) fn add_link_to_root(tree: &mut Tree) -> Result<()> {
     let at =
         JailPath::new(JAIL_ROOT).map_err(|why| Finding::new(format!("`{JAIL_ROOT}` {why}")))?;
-    let why = Reason::rule("homes, under the name that only a jail has");
+    let why = Reason::rule("homes in the passwd of the host are below this link");
     tree.add(at, Entry::symlink("..", vec![why]))?;
     Ok(())
 }
@@ -126,7 +126,7 @@ pub(super) fn add_links(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding
             Entry::symlink(
                 target,
                 vec![Reason::rule(
-                    "the login shell, under the name that only a jail has",
+                    "the login shell, by its path in the passwd of the host",
                 )],
             ),
         )?;

@@ -4,25 +4,18 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::jail_blocks::{BlockSettings, block_text, is_closing};
 use super::programs::RequestedObject;
 use super::session;
 use super::tree::Reason;
 use super::types::{ResolvedJail, SshdSnippet};
 use crate::host::HostView;
 use crate::host::sshd::{Config, ExpectedSettings, SshdInfo};
-use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
+use crate::layout::{JAILS_SNIPPET, KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that each snippet has too: if `COMMON_SNIPPET` is lost, nothing is forwarded out of a
-/// jail. They include what `DisableForwarding` leaves open before OpenSSH 10.0 (CVE-2025-32728).
-const CLOSING: [&str; 4] = [
-    "DisableForwarding",
-    "AllowAgentForwarding",
-    "X11Forwarding",
-    "PermitTunnel",
-];
-/// Settings that the snippet of a jail with `forward` has too: each kind of forwarding by its own
+/// Settings that the snippet of a jail with `forward` has in any case: each kind of forwarding by its own
 /// keyword.
 const FORWARDING: [&str; 5] = [
     "AllowTcpForwarding",
@@ -97,9 +90,9 @@ pub(super) fn configured_sftp(view: &HostView) -> Option<String> {
     Config::read(view).ok().and_then(|config| config.sftp())
 }
 
-/// File name of the snippet of a jail. It sorts early, since sshd uses the first value of a
-/// keyword. The members of a family share it.
-pub fn snippet_name(name: &JailName) -> String {
+/// File name of the snippet of a jail by an older jailctl, which wrote a file for each jail or
+/// family. It sorts early, since sshd uses the first value of a keyword.
+pub fn own_snippet_name(name: &JailName) -> String {
     format!("{SNIPPET_PREFIX}{}{SNIPPET_SUFFIX}", name.family_name())
 }
 
@@ -257,7 +250,7 @@ fn known(
 /// so that settings which all jails have are written once.
 pub fn common(sshd_info: &SshdInfo) -> String {
     let mut text = format!(
-        "{COMMON_HEAD}# Settings of a jail are in its own file, which sshd reads before this one: the first value counts. Without it these accounts cannot log in.\n\
+        "{COMMON_HEAD}# Settings of each jail are in `{JAILS_SNIPPET}`, which sshd reads before this file: the first value counts. Without it these accounts cannot log in.\n\
          Match Group {}\n",
         JailName::groups()
     );
@@ -281,16 +274,16 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     let common_settings = common_settings();
     // sshd sends the whole configuration, comments included, to a process for each connection:
     // settings that do not differ are in the common drop-in only.
-    let mut text = format!("Match Group {group}\n");
     let forwards = spec.access.value.contains(&AccessMethod::Forward);
-    let is_own = |setting: &&(&str, String)| {
-        let closes = CLOSING.contains(&setting.0) || forwards && FORWARDING.contains(&setting.0);
-        closes || !common_settings.contains(setting)
+    let is_own = |(keyword, value): &&(&'static str, String)| {
+        let is_forwarding = forwards && FORWARDING.contains(keyword);
+        is_forwarding
+            || !is_closing(keyword, value) && !common_settings.contains(&(*keyword, value.clone()))
     };
-    for (keyword, value) in settings.iter().filter(is_own) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "    {keyword} {value}");
-    }
+    let own = settings.iter().filter(is_own);
+    let own: BlockSettings = own
+        .map(|(keyword, value)| ((*keyword).to_owned(), value.clone()))
+        .collect();
     // Not set by the snippet: the session stack of another service would run the host's modules for
     // these accounts, and without PAM there is no session. `PAMServiceName` in a Match block keeps
     // OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
@@ -318,9 +311,10 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
         })
         .collect();
     SshdSnippet {
-        file: snippet_name(name),
+        file: JAILS_SNIPPET.to_owned(),
         pam_service: service.clone(),
-        text,
+        text: block_text(&group, &own),
+        settings: own,
         common: common(sshd_info),
         expected,
     }

@@ -321,7 +321,7 @@ impl Tree {
 pub(super) fn merged(path: &Path) -> Result<JailPath, Finding> {
     let refused = |why: &str| {
         Finding::new(format!(
-            "could not take `{}` into the jail",
+            "could not add `{}` to the jail",
             path.display().to_string().escape_debug()
         ))
         .why(why.to_owned())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jailctl_session::policy::Policy;
 use serde::Serialize;
 
+use super::jail_blocks::BlockSettings;
 use super::tree::Tree;
 use crate::host::sshd::ExpectedSettings;
 use crate::layout::{CACHE, JAIL_ROOT, STATE};
@@ -83,7 +84,9 @@ pub struct Confinement {
 pub struct SshdSnippet {
     /// File name in `sshd_config.d`.
     pub file: String,
-    /// Text of the snippet.
+    /// Settings of the snippet: those that differ from the common drop-in.
+    pub settings: BlockSettings,
+    /// Text of the snippet, as a block of its own.
     pub text: String,
     /// Text of the common drop-in, [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
     pub common: String,

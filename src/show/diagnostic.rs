@@ -188,7 +188,7 @@ mod tests {
         let span = span("name = \"a\"\n\n\tbinaries = [\"ls\"]\r\n", "\"ls\"");
         let finding = Finding::new("no program `ls` on the host's PATH")
             .why("it lies nowhere in `/usr/bin`")
-            .with_span(&span, "asked for here")
+            .with_span(&span, "required here")
             .hint("install it")
             .hint("or take it out");
         insta::assert_snapshot!(one(finding), @r#"
@@ -196,7 +196,7 @@ mod tests {
          --> a.toml:3:14
           |
         3 |     binaries = ["ls"]
-          |                 ^^^^ asked for here
+          |                 ^^^^ required here
           |
           = hint: install it
           = hint: or take it out

@@ -177,7 +177,7 @@ pub fn text(answers: &[Answer<'_>], all: bool, paint: Styler) -> String {
 fn reason_text(why: &Reason) -> String {
     match why {
         Reason::Spec { place, says } => format!("{place}: `{says}`"),
-        Reason::Builtin { reason } => format!("every such jail has it: {reason}"),
+        Reason::Builtin { reason } => format!("built in: {reason}"),
         Reason::Dependency { .. } | Reason::ParentDir { .. } | Reason::Rule { .. } => String::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! [`Templates`].
 //!
 //! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table`
-//! (against [`schema`]), `template` (merge), `lower` (to the types below) and `validate` (values
+//! (against [`schema`]), `template` (merge), `lower` (to the types of `types`) and `validate` (values
 //! against each other).
 
 use std::collections::BTreeSet;

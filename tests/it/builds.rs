@@ -98,7 +98,10 @@ fn root_option_changes_only_the_other_host() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     host.sh("grep -q '^harlequin:.*:/jail/bin/bash$' /root/other/etc/passwd")
         .ok();
-    host.sh("grep -q '^Match Group jail-arkham$' /root/other/etc/ssh/sshd_config.d/*-jailctl-arkham.conf").ok();
+    host.sh(
+        "grep -q '^Match Group jail-arkham$' /root/other/etc/ssh/sshd_config.d/*-jailctl.all.conf",
+    )
+    .ok();
     assert!(host.has("/root/other/srv/jails/arkham/usr/bin/ls"));
     assert!(host.has("/root/other/var/lib/jailctl/arkham/manifest.json"));
     let list = host.jailctl(["list", "--root", "/root/other"]).ok();

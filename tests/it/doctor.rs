@@ -347,16 +347,16 @@ fn what_sshd_makes_of_it_the_doctor_names() {
         &harlequin,
         &[
             config(
-                "mv /etc/ssh/sshd_config.d/05-jailctl-arkham.conf /root/",
-                "mv /root/05-jailctl-arkham.conf /etc/ssh/sshd_config.d/",
+                "mv /etc/ssh/sshd_config.d/05-jailctl.all.conf /root/",
+                "mv /root/05-jailctl.all.conf /etc/ssh/sshd_config.d/",
                 "snippet-gone",
-                "05-jailctl-arkham.conf",
+                "05-jailctl.all.conf",
             ),
             config(
-                "sed -i 's/AuthorizedKeysFile .*/AuthorizedKeysFile none/' /etc/ssh/sshd_config.d/05-jailctl-arkham.conf",
+                "sed -i 's/AuthorizedKeysFile .*/AuthorizedKeysFile none/' /etc/ssh/sshd_config.d/05-jailctl.all.conf",
                 "jailctl build /root/arkham.toml",
                 "snippet-changed",
-                "05-jailctl-arkham.conf",
+                "05-jailctl.all.conf",
             ),
             config(
                 "echo 'AllowUsers root' >/etc/ssh/sshd_config.d/00-admin.conf",
@@ -398,10 +398,10 @@ fn what_sshd_makes_of_it_the_doctor_names() {
     );
 
     // One that runs with what it read before the snippet was there.
-    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl-arkham.conf /root/")
+    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl.all.conf /root/")
         .ok();
     sshd.restart();
-    host.sh("sleep 0.02; mv /root/05-jailctl-arkham.conf /etc/ssh/sshd_config.d/")
+    host.sh("sleep 0.02; mv /root/05-jailctl.all.conf /etc/ssh/sshd_config.d/")
         .ok();
     harlequin.ssh("true").fails();
     let (found, told) = codes(&host, "harlequin");

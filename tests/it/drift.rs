@@ -81,12 +81,12 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             vec!["harlequin: they were changed"],
         ),
         (
-            "echo '#' >>/etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
-            vec!["-jailctl-arkham.conf: it was changed"],
+            "echo '#' >>/etc/ssh/sshd_config.d/*-jailctl.all.conf".to_owned(),
+            vec!["jailctl.all.conf: the settings of the jail were changed"],
         ),
         (
-            "rm /etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
-            vec!["-jailctl-arkham.conf: it is gone"],
+            "rm /etc/ssh/sshd_config.d/*-jailctl.all.conf".to_owned(),
+            vec!["jailctl.all.conf: the settings of the jail are gone"],
         ),
     ]
 }

@@ -4,7 +4,7 @@ use disposable::{DisposableHost, Key, Login, Sshd};
 
 use crate::support::{Reach, Spec, host, look, reach};
 
-pub(crate) const SNIPPET: &str = "/etc/ssh/sshd_config.d/05-jailctl-acme.conf";
+pub(crate) const SNIPPET: &str = "/etc/ssh/sshd_config.d/05-jailctl.all.conf";
 
 /// The spec of a family, whose users have a shell.
 pub(crate) fn acme(users: &[(&'static str, &Key)]) -> Spec {
@@ -77,7 +77,7 @@ fn each_user_has_a_root_and_nobody_sees_the_others() {
     assert_eq!(reach(&host, &as_bob), Reach::Nothing, "another's key");
 
     let snippets = host.sh("ls /etc/ssh/sshd_config.d | grep jailctl").ok();
-    assert_eq!(snippets.text(), "05-jailctl-acme.conf\n05-jailctl.conf");
+    assert_eq!(snippets.text(), "05-jailctl.all.conf\n05-jailctl.conf");
     let snippet = host.read(SNIPPET);
     for line in [
         "Match Group jail-acme",
@@ -125,7 +125,7 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
     let told = host.jailctl(["build", &path]).ok();
     assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
     assert!(
-        told.stderr().contains("`/srv/jails/bob/home/bob` is kept"),
+        told.stderr().contains("`/srv/jails/bob/home/bob` stays"),
         "{told:?}"
     );
     assert_eq!(reach(&host, &bob), Reach::Nothing);

@@ -101,7 +101,7 @@ fn a_family_below_root_option() {
     let told = there(&["build", &path]).ok();
     assert!(
         told.stdout().contains("acme.bob: removed\n")
-            && told.stderr().contains("`/srv/jails/bob/home/bob` is kept"),
+            && told.stderr().contains("`/srv/jails/bob/home/bob` stays"),
         "{told:?}"
     );
     host.sh(&format!("grep '^bob:' {OTHER}/etc/passwd")).fails();

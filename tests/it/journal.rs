@@ -3,7 +3,7 @@
 
 use disposable::DisposableHost;
 
-use crate::support::{Reach, Spec, arkham, host, look, reach};
+use crate::support::{Reach, Spec, arkham, host, host_with_module, look, reach};
 
 const JOURNAL: &str = "/var/lib/jailctl/.journal";
 
@@ -18,6 +18,52 @@ fn leave_a_journal(host: &DisposableHost, call: &str, text: &str, command: &[&st
         }
     }
     panic!("{call}: no journal was left");
+}
+
+/// Runs that fail or are undone are in the log, one line each, with the jail and the reason.
+#[disposable::test]
+fn runs_that_fail_are_lines_of_the_system_log() {
+    let host = host_with_module();
+    let (spec, _) = arkham(&host, &["id"]);
+    let logs = |expected: [&str; 2]| {
+        host.until("grep -q jailctl /run/syslog");
+        let text = host.read("/run/syslog");
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("jailctl["))
+            .collect();
+        let is_expected = |line: &&str| expected.iter().all(|part| line.contains(part));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines.iter().all(is_expected), "{expected:?} in {lines:?}");
+        host.write("/run/syslog", "");
+    };
+    host.write("/run/syslog", "");
+    let mut tested = spec.clone();
+    // The tests run in a tree that changes.
+    tested.binaries.push("true");
+    tested
+        .more
+        .push_str("[[test]]\nrun = [\"bash\", \"-c\", \"exit 7\"]\n");
+    assert!(!tested.build(&host).success());
+    logs(["build of arkham failed: ", "7"]);
+    host.write("/root/bad.toml", "name = \"bad\"\nbinarie = []\n");
+    host.jailctl(["build", "/root/bad.toml"]).exits(2);
+    logs(["build of /root/bad.toml failed: ", "binarie"]);
+    host.sh("mv $(command -v id) /root/id").ok();
+    assert!(!host.jailctl(["update", "--all"]).success());
+    logs(["update of arkham failed: ", "id"]);
+
+    let mut more = spec.clone();
+    more.binaries = vec!["bash", "ls", "cat", "true"];
+    let path = more.put(&host);
+    leave_a_journal(&host, "renameat2", "Undo", &["jailctl", "build", &path]);
+    host.write("/run/syslog", "");
+    host.sh("jailctl update --all || true").ok();
+    let text = host.read("/run/syslog");
+    assert!(
+        text.contains("the build of arkham was interrupted; it is undone now"),
+        "{text}"
+    );
 }
 
 #[disposable::test]

@@ -2,7 +2,7 @@
 
 use disposable::{DisposableHost, Login, Running};
 
-use crate::support::{Spec, arkham, host};
+use crate::support::{Spec, arkham, host, host_with_module};
 
 /// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name
 /// it.
@@ -106,4 +106,53 @@ fn no_program_is_ever_missing_during_builds() {
     let told = loop_.hear("ran").pop().expect("a line");
     assert!(told.ends_with("failed 0"), "{told}");
     assert!(!told.starts_with("ran 0 "), "{told}");
+}
+
+/// Processes that run files which an update replaced are named by it and by `check`, in a session
+/// and in a plain chroot, and no others.
+#[disposable::test]
+fn processes_of_replaced_files_are_named() {
+    let host = host_with_module();
+    let [harlequin, ann] = ["harlequin", "ann"].map(|name| host.key(name));
+    let arkham = Spec::arkham(&harlequin, &["sleep"]);
+    let mut plain = Spec::arkham(&ann, &["sleep"]).plain();
+    (plain.name, plain.users[0].0) = ("plain", "ann");
+    for spec in [&arkham, &plain] {
+        spec.build(&host).ok();
+    }
+    let _sshd = host.sshd();
+    let sessions = [("harlequin", &harlequin), ("ann", &ann)].map(|(user, key)| {
+        let mut session = host
+            .login(user, key)
+            .start([], "echo reached; exec sleep 300");
+        session.hear("reached");
+        session
+    });
+    host.until("[ $(pgrep -c -x sleep -u harlequin,ann) = 2 ]");
+    let replace = |program: &str| {
+        host.sh(&format!("printf x >>$(command -v {program})")).ok();
+        host.jailctl(["update", "--all"]).ok()
+    };
+    let of = |jail: &str| format!("1 process of `{jail}` still runs files from before an update");
+    let updated = replace("ls");
+    assert!(!updated.stderr().contains("from before"), "{updated:?}");
+    let updated = replace("sleep");
+    // Once to find it out, once to remember it.
+    for output in [
+        updated,
+        host.jailctl(["check"]).ok(),
+        host.jailctl(["check"]).ok(),
+    ] {
+        for jail in ["arkham", "plain"] {
+            assert!(output.stderr().contains(&of(jail)), "{jail}: {output:?}");
+        }
+        let hint = "`jailctl kill arkham` ends its sessions";
+        assert!(output.stderr().contains(hint), "{output:?}");
+    }
+    for jail in ["arkham", "plain"] {
+        host.jailctl(["kill", jail]).ok();
+    }
+    drop(sessions);
+    let checked = host.jailctl(["check"]).ok();
+    assert!(!checked.stderr().contains("from before"), "{checked:?}");
 }

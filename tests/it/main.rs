@@ -21,6 +21,7 @@ mod family;
 mod family_orphans;
 mod family_root;
 mod file_sources;
+mod fleet;
 mod forwarding;
 mod fsync_order;
 mod hostile;

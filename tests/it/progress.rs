@@ -30,7 +30,7 @@ fn long_work_shows_a_sign_of_life_that_goes_away() {
 
     let shown = on_terminal("", &build);
     assert!(
-        shown.contains("arkham: looking at what it needs"),
+        shown.contains("arkham: resolving programs and libraries"),
         "{shown:?}"
     );
     assert!(

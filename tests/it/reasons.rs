@@ -228,11 +228,11 @@ fn show_tells_what_is_and_what_is_no_longer_so() {
     assert_eq!(show("arkham")["accounts"][0]["state"], "expires 2999-12-31");
     host.sh("usermod --expiredate 1 harlequin").ok();
     assert_eq!(show("arkham")["accounts"][0]["state"], "closed");
-    host.sh("echo '# more' >>/root/arkham.toml; echo '# more' >>/etc/ssh/sshd_config.d/05-jailctl-arkham.conf").ok();
+    host.sh("echo '# more' >>/root/arkham.toml; echo '# more' >>/etc/ssh/sshd_config.d/05-jailctl.all.conf").ok();
     let told = show("arkham");
     assert_eq!(told["spec"]["state"], "changed");
     assert_eq!(told["snippet"]["state"], "changed");
-    host.sh("rm /root/arkham.toml /etc/ssh/sshd_config.d/05-jailctl-arkham.conf")
+    host.sh("rm /root/arkham.toml /etc/ssh/sshd_config.d/05-jailctl.all.conf")
         .ok();
     let told = show("arkham");
     assert_eq!(told["spec"]["state"], "gone");

@@ -40,11 +40,18 @@ pub(crate) fn have_user_managers(host: &DisposableHost) {
     .ok();
 }
 
-/// Deletes the PAM services of the copy that not every Debian has, of those that refuse jailed
-/// accounts.
+/// Deletes the PAM services of the copy that not every Debian has: they refuse jailed accounts.
 pub(crate) fn have_essential_services(host: &DisposableHost) {
-    host.sh("cd /etc/pam.d && rm -f atd cron crond systemd-user; rm -f /usr/lib/pam.d/*")
-        .ok();
+    host.sh(
+        "cd /etc/pam.d && for name in *; do
+             case $name in
+                 common-*|chfn|chpasswd|chsh|login|newusers|other|passwd|runuser|runuser-l|sshd|su|su-l) ;;
+                 *) rm -f \"$name\" ;;
+             esac
+         done
+         rm -f /usr/lib/pam.d/*",
+    )
+    .ok();
 }
 
 /// A spec that tests modify.

@@ -31,13 +31,13 @@ const ROUND: Duration = Duration::from_millis(1);
 pub(super) struct Slot {
     directory: PathBuf,
     name: String,
-    /// Lock of the session, session_lock as long as it exists.
+    /// Lock of the session, held as long as it exists.
     _lock: OwnedFd,
-    /// Lock of the register, session_lock while the session begins.
+    /// Lock of the register, held while the session begins.
     register_lock: Option<OwnedFd>,
 }
 
-/// Lock of a register without sessions: none can begin while it is session_lock.
+/// Lock of a register without sessions: no session begins while it is held.
 #[derive(Debug)]
 pub(super) struct LastSession {
     directory: PathBuf,

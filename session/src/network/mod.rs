@@ -7,10 +7,10 @@
 //! - `registry`: the members, by locks that end with their processes.
 //! - `rtnetlink`: interfaces, addresses and routes, by rtnetlink(7); `netlink`: messages and
 //!   sockets.
-//! - `filter`: the rules in the network namespace of the jail, which enforce the policy; `nft`:
-//!   the table of the host, which translates addresses and repeats the rules; `rule_text`: what
-//!   both have in common.
-//! - `installed`: whether both are loaded and unchanged, by netlink messages (`nft_events`).
+//! - `nft_jail_table`: the rules in the network namespace of the jail, which enforce the policy;
+//!   `nft_host_table`: the table of the host, which translates addresses and repeats the rules;
+//!   `nft_rule_text`: the text of rules of both.
+//! - `nft_installed`: whether both are loaded and unchanged, by netlink messages (`nft_events`).
 //! - `addresses`: the addresses of the host itself.
 //! - `ip_forward`: forwarding for jails only; `guard`: its routing rules. `sysctl`: settings.
 //! - `watch`: notifications of changes, for pid 1 of a session. `namespace`: network
@@ -24,6 +24,7 @@ mod ip_forward;
 mod namespace;
 mod netlink;
 mod nft_events;
+mod nft_forward;
 mod nft_host_table;
 mod nft_installed;
 mod nft_jail_table;
@@ -45,6 +46,7 @@ pub use self::faults::{Fault, faults};
 use self::ip_forward::{Forwarding, guarded, set_forwarding};
 use self::namespace::{current, move_to, namespace, on_own_thread};
 use self::netlink::Netlink;
+pub use self::nft_forward::{ForwardChain, dropping_forward_chains};
 pub use self::nft_host_table::NFT;
 use self::nft_host_table::Nft;
 use self::nft_installed::{Namespaces, Tables, Wanted, with_tables};

@@ -10,7 +10,7 @@ use super::netlink::{Message, Netlink, name};
 use crate::Error;
 
 /// Bytes of `struct nfgenmsg`: family, version, and a number that changes with each transaction.
-const BODY: usize = 4;
+pub(super) const BODY: usize = 4;
 /// First attribute of each message of nftables, the name of its table: `NFTA_TABLE_NAME`,
 /// `NFTA_RULE_TABLE`.
 const TABLE: u16 = 1;
@@ -40,7 +40,7 @@ impl Family {
 }
 
 /// Type of a message of nftables.
-fn kind(message: i32) -> u16 {
+pub(super) fn kind(message: i32) -> u16 {
     u16::try_from((libc::NFNL_SUBSYS_NFTABLES << 8) | message).unwrap_or(0)
 }
 

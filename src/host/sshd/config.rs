@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::connection_specs::{Block, conn_specs};
 use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
-use super::match_line::{ConnSpec, Criteria, readings};
+use super::match_line::{Client, ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::host::derived::Input;
 use crate::host::view::HostView;
 use crate::layout::{SSHD_CONFIG, SSHD_CONFIG_DIR};
 
@@ -39,6 +41,8 @@ pub struct Config {
     includes: BTreeMap<String, Vec<PathBuf>>,
     /// Ports by their names in services(5), which a Match line may contain.
     services: BTreeMap<String, u16>,
+    /// Files and directories that were read.
+    pub(super) inputs: Vec<Input>,
 }
 
 /// Match blocks that apply to some connections only.
@@ -46,6 +50,29 @@ pub struct Config {
 pub struct Blocks(Vec<Block>);
 
 impl Blocks {
+    /// The blocks without those of one criterion in `files`.
+    pub(super) fn without_files(&self, files: &[PathBuf]) -> Self {
+        // A file that is included in a block of another has the criteria of that too.
+        let is_kept = |block: &&Block| !files.contains(&block.file) || block.criteria.len() > 1;
+        Self(self.0.iter().filter(is_kept).cloned().collect())
+    }
+
+    /// Positions of the blocks that apply to some connection of a user with these groups.
+    pub(super) fn applicable(&self, user: &str, groups: &[String]) -> Vec<usize> {
+        let client = Client {
+            user,
+            groups: Some(groups),
+        };
+        let is_applicable = |block: &Block| {
+            let mut criteria = block.criteria.iter();
+            criteria.all(|one| one.property().is_some() || one.holds(client, &ConnSpec::default()))
+        };
+        let blocks = self.0.iter().enumerate();
+        blocks
+            .filter_map(|(at, block)| is_applicable(block).then_some(at))
+            .collect()
+    }
+
     /// Kinds of connections to query sshd about for `user`, a default one first, so that each block
     /// that can apply to the user applies to one of them and not to another.
     ///
@@ -63,12 +90,22 @@ impl Blocks {
 }
 
 impl Config {
-    /// Reads the main file and all files that it includes.
+    /// Reads the main file and all files that it includes, if one of them has changed since they
+    /// were read.
     ///
     /// # Errors
     /// `Failed` if there is no main file, or if drop-ins are not included for all connections.
-    pub fn read(view: &HostView) -> Result<Self> {
-        let Some(text) = read(view, Path::new(SSHD_CONFIG))? else {
+    pub fn read(view: &HostView) -> Result<Arc<Self>> {
+        view.derived(|| {
+            let config = Self::read_all(view)?;
+            let inputs = config.inputs.clone();
+            Ok((config, inputs))
+        })
+    }
+
+    fn read_all(view: &HostView) -> Result<Self> {
+        let mut inputs = Vec::new();
+        let Some(text) = read(view, Path::new(SSHD_CONFIG), &mut inputs)? else {
             return Err(Error::new(
                 ErrorKind::Failed,
                 Finding::new(format!(
@@ -95,7 +132,9 @@ impl Config {
                     )),
             ));
         }
-        Self::read_from(view, Path::new(SSHD_CONFIG), text)
+        let mut config = Self::read_from(view, Path::new(SSHD_CONFIG), text)?;
+        config.inputs.extend(inputs);
+        Ok(config)
     }
 
     /// Reads all files that the main file, at `path` with this text, includes.
@@ -108,6 +147,7 @@ impl Config {
             drop_ins: Vec::new(),
             includes: BTreeMap::new(),
             services: BTreeMap::new(),
+            inputs: Vec::new(),
         };
         config.add(view, path.to_owned(), text, 0)?;
         let is_named = config
@@ -118,7 +158,8 @@ impl Config {
                 line.keyword == "match" && line.arguments.to_ascii_lowercase().contains("localport")
             });
         if is_named {
-            let text = read(view, Path::new("/etc/services"))?.unwrap_or_default();
+            let text = read(view, Path::new("/etc/services"), &mut config.inputs)?;
+            let text = text.unwrap_or_default();
             config.services = services(&text);
         }
         Ok(config)
@@ -139,11 +180,11 @@ impl Config {
             if self.includes.contains_key(&pattern) {
                 continue;
             }
-            let paths = expand_include(view, Path::new(&pattern))?;
+            let paths = expand_include(view, Path::new(&pattern), &mut self.inputs)?;
             self.includes.insert(pattern, paths.clone());
             for path in paths {
                 if self.files.iter().all(|(known, _)| *known != path)
-                    && let Some(text) = read(view, &path)?
+                    && let Some(text) = read(view, &path, &mut self.inputs)?
                 {
                     self.add(view, path, text, depth + 1)?;
                 }
@@ -314,6 +355,7 @@ impl Config {
                     })
                     .collect();
                 blocks.extend(current.iter().map(|criteria| Block {
+                    file: path.to_owned(),
                     place: place.clone(),
                     criteria: criteria.clone(),
                 }));
@@ -422,10 +464,15 @@ fn services(text: &str) -> BTreeMap<String, u16> {
     ports
 }
 
-fn read(view: &HostView, path: &Path) -> Result<Option<String>> {
-    Ok(view
-        .read(path, FILE_LIMIT)?
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+fn read(view: &HostView, path: &Path, inputs: &mut Vec<Input>) -> Result<Option<String>> {
+    let found = view.read_with_stat(path, FILE_LIMIT)?;
+    inputs.push(Input {
+        path: path.to_owned(),
+        is_listed: false,
+        is_replaced: false,
+        stat: found.as_ref().map(|(_, stat)| stat.clone()),
+    });
+    Ok(found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn includes_drop_ins(text: &str) -> bool {

@@ -2,6 +2,7 @@
 //! not in another.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::address;
 use super::match_line::{Client, ConnSpec, Criteria, Criterion};
@@ -16,6 +17,8 @@ const KINDS: usize = 24;
 /// blocks that include its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
+    /// File that has it.
+    pub(super) file: PathBuf,
     /// File and line, for messages.
     pub(super) place: String,
     /// Criteria, all of which have to hold.
@@ -327,6 +330,7 @@ mod tests {
     fn block(line: &str) -> Block {
         let mut readings = readings(line, &Reading::ALL, &|_| None).expect("a good line");
         Block {
+            file: PathBuf::new(),
             place: "here".to_owned(),
             criteria: readings.remove(0),
         }

@@ -4,17 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::{Blocks, Config};
 use super::connect;
+use super::kinds::kinds_of_users;
 use super::match_line::ConnSpec;
 use super::offline::RootedFiles;
 use super::pattern::matches;
 use crate::error::{Error, Finding, Result};
 use crate::host::command::{Invocation, Output};
+use crate::host::derived::Input;
 use crate::host::pam::SSHD;
 use crate::host::stat::Stat;
 use crate::host::view::HostView;
@@ -88,28 +91,40 @@ impl<'h> Sshd<'h> {
             .hint("install openssh-server, or build only a tree with `--output DIR`"))
     }
 
-    /// Stat of every file on which the answers of sshd depend.
+    /// Stat of every file on which the answers of sshd depend, without the drop-ins `but`.
     ///
     /// # Errors
     /// `Failed` if a path cannot be read.
-    pub fn inputs(&self, config: &Config) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
-        let mut stamp = BTreeMap::new();
-        stamp.insert(
-            self.program.clone(),
-            self.view.on_live_host(|live| live.stat(&self.program))?,
-        );
-        let files = config.files.iter().map(|(path, _)| path.as_path());
-        for path in files.chain([Path::new(SSHD_CONFIG_DIR)]) {
-            stamp.insert(path.to_owned(), self.view.stat(path)?);
+    pub fn inputs(&self, config: &Config, but: &[&str]) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
+        let program = self.view.on_live_host(|live| live.stat(&self.program))?;
+        let mut stamp = BTreeMap::from([(self.program.clone(), program)]);
+        let is_left_out = |path: &Path| {
+            but.iter()
+                .any(|name| path == Path::new(SSHD_CONFIG_DIR).join(name))
+        };
+        for (path, _) in config.files.iter().filter(|(path, _)| !is_left_out(path)) {
+            stamp.insert(path.clone(), self.view.stat(path)?);
         }
         Ok(stamp)
     }
 
-    /// Queries the properties of sshd.
+    /// The properties of sshd, queried if a file has changed since they were. They are recorded for
+    /// the files of [`Sshd::inputs`].
     ///
     /// # Errors
     /// `Failed` if sshd does not accept its configuration: nothing can be verified then.
-    pub fn info(&self, config: &Config) -> Result<SshdInfo> {
+    pub fn info(&self, config: &Config, but: &[&str]) -> Result<Arc<SshdInfo>> {
+        self.view.derived(|| {
+            let mut inputs = config.inputs.clone();
+            // The sshd of a host in a directory is that of the running system.
+            if self.view.is_live() {
+                inputs.push(Input::now(self.view, &self.program, false)?);
+            }
+            Ok((self.query_info(config, but)?, inputs))
+        })
+    }
+
+    fn query_info(&self, config: &Config, but: &[&str]) -> Result<SshdInfo> {
         let question = vec![
             "-T".to_owned(),
             "-C".to_owned(),
@@ -147,7 +162,7 @@ impl<'h> Sshd<'h> {
                 .map(PathBuf::from),
             pam_service: (first("usepam") == Some("yes"))
                 .then(|| first("pamservicename").unwrap_or(SSHD).to_owned()),
-            stamp: self.inputs(config)?,
+            stamp: self.inputs(config, but)?,
         })
     }
 
@@ -155,6 +170,9 @@ impl<'h> Sshd<'h> {
     /// has the expected settings for each user, whichever of the Match blocks `blocks` apply to a
     /// connection; that each of them may log in at all; and that a real connection gets as far as a
     /// refused login. Returns notices: why no connection could be made.
+    ///
+    /// Of users whom the configuration does not tell apart, sshd is queried about one (decision
+    /// 0028).
     ///
     /// # Errors
     /// `Failed`, with a finding for each setting that differs. Nothing on the host is changed.
@@ -164,20 +182,15 @@ impl<'h> Sshd<'h> {
         blocks: &Blocks,
         expected: &[ExpectedSettings],
     ) -> Result<Vec<String>> {
+        let kinds = kinds_of_users(self.view, blocks, expected)?;
         let mut questions = vec![vec!["-t".to_owned()]];
-        let mut samples = Vec::new();
-        for expectation in expected {
-            samples.push(blocks.samples(&expectation.user)?);
-        }
-        for (expectation, samples) in expected.iter().zip(&samples) {
-            for sample in samples {
-                questions.push(vec![
-                    "-T".to_owned(),
-                    "-C".to_owned(),
-                    connection(&expectation.user, sample),
-                ]);
-            }
-        }
+        let asked = kinds.iter().flat_map(|kind| {
+            let user = &kind.users[0].user;
+            kind.samples
+                .iter()
+                .map(move |sample| connection(user, sample))
+        });
+        questions.extend(asked.map(|shown| vec!["-T".to_owned(), "-C".to_owned(), shown]));
         let connect = self.view.is_live().then_some(connect::login as Connect);
         let (answers, login) = self.run_queries(Some(drop_ins), questions, connect)?;
         let mut answers = answers.into_iter();
@@ -190,21 +203,26 @@ impl<'h> Sshd<'h> {
                 .hint("nothing was changed"));
         }
         let mut findings = Vec::new();
-        for (expectation, samples) in expected.iter().zip(&samples) {
-            for (sample, answer) in samples.iter().zip(answers.by_ref()) {
-                let shown = connection(&expectation.user, sample);
+        for kind in &kinds {
+            let (first, others) = (kind.users[0], &kind.users[1..]);
+            for (sample, answer) in kind.samples.iter().zip(answers.by_ref()) {
+                let shown = connection(&first.user, sample);
                 if answer.code != Some(0) {
                     return Err(answer.into_error(
                         &format!("verify the sshd snippet for `{shown}`"),
                         &self.program,
                     ));
                 }
-                compare(
-                    expectation,
-                    &settings(&answer.stdout),
-                    &shown,
-                    &mut findings,
-                );
+                let found = settings(&answer.stdout);
+                compare(first, &found, &shown, &mut findings);
+                for other in others {
+                    refusals(
+                        other,
+                        &found,
+                        &connection(&other.user, sample),
+                        &mut findings,
+                    );
+                }
             }
         }
         if findings.is_empty() {
@@ -444,6 +462,16 @@ fn compare(
             );
         }
     }
+    refusals(expected, found, shown, findings);
+}
+
+/// Adds a finding for each setting of `found` that refuses the login of the user.
+fn refusals(
+    expected: &ExpectedSettings,
+    found: &[(String, String)],
+    shown: &str,
+    findings: &mut Vec<Finding>,
+) {
     let list = |key: &str| -> Vec<&str> {
         found
             .iter()

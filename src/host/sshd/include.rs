@@ -5,14 +5,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::host::derived::Input;
 use crate::host::glob::matches;
 use crate::host::view::HostView;
 
-/// Paths that match a pattern, in order. A path without wildcards need not exist.
+/// Paths that match a pattern, in order. A path without wildcards need not exist. Adds the
+/// directories that were listed to `inputs`.
 ///
 /// # Errors
 /// `Failed` if a directory cannot be read.
-pub(super) fn expand_include(view: &HostView, pattern: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn expand_include(
+    view: &HostView,
+    pattern: &Path,
+    inputs: &mut Vec<Input>,
+) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let name = part.as_os_str().to_string_lossy();
@@ -24,6 +30,7 @@ pub(super) fn expand_include(view: &HostView, pattern: &Path) -> Result<Vec<Path
         }
         let mut next = Vec::new();
         for parent in found {
+            inputs.push(Input::now(view, &parent, true)?);
             let names = view.list(&parent)?.unwrap_or_default();
             let named = |name: &&OsString| matches(part.as_os_str().as_bytes(), name.as_bytes());
             next.extend(names.iter().filter(named).map(|name| parent.join(name)));

@@ -7,6 +7,7 @@ mod connect;
 mod connection_specs;
 mod daemon;
 mod include;
+mod kinds;
 mod lexer;
 mod match_line;
 mod offline;

@@ -244,7 +244,7 @@ impl Asked {
                 .open_dir_nofollow(Path::new(PLACE))
                 .expect("the tmpfs")
                 .expect("it is there"),
-            accounts: view.accounts().expect("the accounts"),
+            accounts: view.accounts().expect("the accounts").as_ref().clone(),
             view,
             key,
             reading: None,

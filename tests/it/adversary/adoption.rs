@@ -33,7 +33,17 @@ fn put_jobs(host: &DisposableHost, user: &str) {
         printf '[Service]\nUser=%s\n' $user >/etc/systemd/system/ssh-helper.service.d/user.conf
         printf '[Service]\nUser=%%i\nExecStart=/bin/true\n' >/usr/lib/systemd/system/sync@.service
         ln -sf /usr/lib/systemd/system/sync@.service /etc/systemd/system/multi-user.target.wants/sync@$user.service
-        # Those of others are nobody's business.
+        mkdir -p /run/systemd/transient /etc/cron.daily /usr/lib/systemd/system/dropped.service.d
+        printf '[Service]\nUser=%s\nExecStart=/bin/true\n' $user >/usr/lib/systemd/system/packaged.service
+        printf '[Service]\nUser=%s\n' $user >/usr/lib/systemd/system/dropped.service.d/user.conf
+        printf '[Service]\nUser=%s\nExecStart=/bin/true\n' $user >/run/systemd/transient/run-u7.service
+        printf '0 4 * * * true %s\n5 4 * * * su %s -c true\n' $user $user >/var/spool/cron/crontabs/root
+        printf '#!/bin/sh\ntrue; runuser -u %s -- true\nsudo -u root true\ncd / && sudo -n -u \\#%s true\n' $user $uid >/etc/cron.daily/report
+        # Those of others are nobody's business, nor is what has no effect.
+        printf '[Service]\nUser=%s\n' $user >/usr/lib/systemd/system/masked.service
+        ln -sf /dev/null /etc/systemd/system/masked.service
+        printf '[Service]\nUser=%s\n' $user >/usr/lib/systemd/system/overridden.service
+        printf '[Service]\nUser=nobody\n' >/etc/systemd/system/overridden.service
         printf '[Service]\nUser=nobody\n' >/etc/systemd/system/other.service
         ln -sf /dev/null /etc/systemd/system/user@$uid.service
         echo '* * * * * nobody true' >/etc/cron.d/other
@@ -42,7 +52,7 @@ fn put_jobs(host: &DisposableHost, user: &str) {
 }
 
 /// A part of the name of each job that [`put_jobs`] puts there.
-const JOBS: [&str; 9] = [
+const JOBS: [&str; 14] = [
     "/var/spool/cron/crontabs/ann",
     "1 job of at(1) in `/var/spool/cron/atjobs`",
     "/var/lib/systemd/linger/ann",
@@ -52,6 +62,11 @@ const JOBS: [&str; 9] = [
     "/run/systemd/system/numbered.service",
     "/etc/systemd/system/ssh-helper.service.d/user.conf",
     "/etc/systemd/system/multi-user.target.wants/sync@ann.service",
+    "/usr/lib/systemd/system/packaged.service",
+    "/usr/lib/systemd/system/dropped.service.d/user.conf",
+    "/run/systemd/transient/run-u7.service",
+    "line 2 of `/var/spool/cron/crontabs/root`",
+    "lines 2, 4 of `/etc/cron.daily/report`",
 ];
 
 /// A crontab(1) and a systemctl(1) that the commands of hints find, where the copy has none.
@@ -100,7 +115,7 @@ fn a2_an_account_that_the_host_runs_jobs_for_is_not_taken_over() {
             && refused.stderr().contains("end the processes "),
         "{refused:?}"
     );
-    for others in ["other", "nobody", "user@"] {
+    for others in ["other", "nobody", "user@", "masked", "overridden"] {
         assert!(!refused.stderr().contains(others), "{refused:?}");
     }
     let planned = host.jailctl(["plan", &spec.path()]).exits(2);
@@ -196,6 +211,7 @@ fn a2_check_and_doctor_look_again_at_what_runs_outside() {
     }
     host.sh(
         "rm -r /var/spool/cron /var/lib/systemd/linger /etc/cron.d/report /etc/crontab /run/systemd/system/numbered.service
+         rm -r /etc/cron.daily/report /run/systemd/transient /usr/lib/systemd/system/packaged.service /usr/lib/systemd/system/dropped.service.d
          cd /etc/systemd/system; rm -r named.service ssh-helper.service.d multi-user.target.wants/sync@ann.service",
     )
     .ok();

@@ -176,7 +176,7 @@ fn again_what_jails_share_stays_while_one_of_them_is_recorded() {
     arkham(&host, &[]);
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
-    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl-arkham.conf /root")
+    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl.all.conf /root")
         .ok();
     host.jailctl(["remove", "dropbox", "--purge"]).ok();
     let service = host.read("/etc/pam.d/sshd");

@@ -10,6 +10,7 @@ mod kill;
 mod match_blocks;
 mod mounts;
 mod network;
+mod pam_services;
 mod proof;
 mod regressions;
 mod root_dir;

@@ -326,3 +326,47 @@ fn c10_link_local_addresses_are_not_reached() {
     assert!(names.text().starts_with("53 of gotham"), "{names:?}");
     harlequin.ssh("wire ask tcp 192.0.2.2 80").ok();
 }
+
+/// Firewalls that forward nothing, as docker, ufw and firewalld load them, and systemd-networkd
+/// with a file for all Ethernet interfaces: each is named with commands that help.
+#[disposable::test]
+fn programs_of_the_host_that_stop_the_network_are_named() {
+    let (host, spec) = copy(RULES);
+    let plan = || host.jailctl(["plan", &spec.path()]).ok();
+    let is_named = |what: &str| {
+        let planned = plan();
+        format!("{}{}", planned.stdout(), planned.stderr()).contains(what)
+    };
+    let chain = "the chain `FORWARD` of the table `ip filter` drops the packets";
+    assert!(!is_named("drops the packets"));
+    host.sh("nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'")
+        .ok();
+    assert!(is_named(chain));
+    let doctor = host.run(["jailctl", "doctor", "harlequin"]);
+    assert!(doctor.stdout().contains(chain), "{doctor:?}");
+    for commands in [
+        "nft insert rule ip filter FORWARD iifname \"jailctl*\" accept; nft insert rule ip filter FORWARD oifname \"jailctl*\" accept",
+        "nft delete table ip filter",
+    ] {
+        host.sh(&commands.replace('"', "\\\"")).ok();
+        assert!(!is_named("drops the packets"), "{commands}");
+    }
+    host.sh("nft 'table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; policy accept; ct state established accept; counter reject with icmpx admin-prohibited; }; }'")
+        .ok();
+    assert!(is_named(
+        "the chain `filter_FORWARD` of the table `inet firewalld`"
+    ));
+    host.sh("nft flush chain inet firewalld filter_FORWARD")
+        .ok();
+    assert!(!is_named("drops the packets"));
+
+    let takes = "systemd-networkd takes the interface";
+    host.sh("mkdir -p /etc/systemd/network; printf '[Match]\\nType=ether\\n' >/etc/systemd/network/10.network")
+        .ok();
+    assert!(!is_named(takes), "it does not run");
+    host.sh("mkdir -p /run/systemd/netif/links").ok();
+    assert!(is_named(takes));
+    host.sh("printf '[Match]\\nName=jailctl*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-jailctl.network")
+        .ok();
+    assert!(!is_named(takes));
+}

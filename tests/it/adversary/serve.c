@@ -1,5 +1,5 @@
 /* What cron, atd, su and login ask of PAM before they run something as a user: pam_acct_mgmt(3), then pam_open_session(3).
-   serve SERVICE USER ends with 0 where both are granted. The few declarations needed are those of pam_appl.h, which the machine may lack. */
+   serve SERVICE USER ends with 0 where both are granted; with a third argument only the second is asked for, as by runuser. The few declarations needed are those of pam_appl.h, which the machine may lack. */
 #include <stddef.h>
 
 struct pam_conv {
@@ -25,9 +25,9 @@ int main(int argc, char **argv)
     void *handle;
     int status;
 
-    if (argc != 3 || pam_start(argv[1], argv[2], &conv, &handle) != 0)
+    if (argc < 3 || pam_start(argv[1], argv[2], &conv, &handle) != 0)
         return 2;
-    status = pam_acct_mgmt(handle, 0);
+    status = argc > 3 ? 0 : pam_acct_mgmt(handle, 0);
     if (status == 0) {
         status = pam_open_session(handle, 0);
         pam_close_session(handle, 0);

@@ -5,8 +5,8 @@ use super::super::support::{Reach, Spec, arkham, host, look, reach};
 
 /// What all jails share.
 const COMMON: &str = "/etc/ssh/sshd_config.d/05-jailctl.conf";
-/// What arkham has of its own.
-const OWN: &str = "/etc/ssh/sshd_config.d/05-jailctl-arkham.conf";
+/// What each jail has of its own.
+const OWN: &str = "/etc/ssh/sshd_config.d/05-jailctl.all.conf";
 
 #[disposable::test]
 fn what_all_jails_share_is_written_once() {
@@ -24,9 +24,11 @@ fn what_all_jails_share_is_written_once() {
         assert!(planned.stdout().contains(line), "{line}: {planned:?}");
     }
     arkham.build(&host).ok();
+    let alone = host.read(OWN);
+    assert!(alone.len() < 700 && alone.lines().count() == 14, "{alone}");
     dropbox.build(&host).ok();
-    let own = host.read(OWN);
-    assert!(own.len() < 300 && own.lines().count() == 9, "{own}");
+    let both = host.read(OWN);
+    assert!(both.len() < alone.len() + 300, "{both}");
     let _sshd = host.sshd();
     let (harlequin, selina) = (host.login("harlequin", &key), host.login("selina", &key));
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
@@ -60,7 +62,7 @@ fn what_all_jails_share_is_written_once() {
     .ok();
     assert_eq!(reach(&host, &harlequin), Reach::Nothing);
     host.sh(&format!(
-        "mv /root/05-jailctl-arkham.conf {OWN}; kill -HUP $(cat /run/sshd.pid); sleep 0.5"
+        "mv /root/05-jailctl.all.conf {OWN}; kill -HUP $(cat /run/sshd.pid); sleep 0.5"
     ))
     .ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
@@ -164,13 +166,13 @@ fn a_verification_ends_with_a_real_connection() {
         assert!(refused.stderr().contains(part), "{part}: {refused:?}");
     }
     assert!(host.read("/root/asked").contains("/sshd -i "));
-    assert!(!host.has("/etc/ssh/sshd_config.d/05-jailctl-dropbox.conf"));
+    assert!(!host.read(OWN).contains("jail-dropbox"));
     host.run(["rm", "/usr/bin/ssh"]).ok();
     let built = dropbox.build(&host).ok();
     let told = built.stdout().to_owned() + built.stderr();
     assert!(told.contains("there is no `/usr/bin/ssh`"), "{told}");
     // With one it gets as far as a login, and there is no notice.
-    host.sh("mv /usr/bin/ssh.real /usr/bin/ssh; echo '# changed' >>/etc/ssh/sshd_config.d/05-jailctl-dropbox.conf").ok();
+    host.sh("mv /usr/bin/ssh.real /usr/bin/ssh; echo '# changed' >>/etc/ssh/sshd_config.d/05-jailctl.all.conf").ok();
     let built = host.jailctl(["build", &dropbox.path()]).ok();
     assert!(!built.stderr().contains("was tried"), "{built:?}");
 }

@@ -44,7 +44,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     )
     .ok();
     let _sshd = host.sshd();
-    let snippet = host.read("/etc/ssh/sshd_config.d/05-jailctl-acme.conf");
+    let snippet = host.read("/etc/ssh/sshd_config.d/05-jailctl.all.conf");
     assert!(
         snippet.contains("ChrootDirectory /var/lib/jailctl/acme.%u/session/root\n"),
         "{snippet}"
@@ -142,7 +142,7 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
                 .find(words)
                 .unwrap_or_else(|| panic!("{words}: {steps}"))
         };
-        assert!(at("bob: disabled") < at("05-jailctl-acme.conf"), "{steps}");
+        assert!(at("bob: disabled") < at("05-jailctl.all.conf"), "{steps}");
         for user in [&alice, &bob] {
             assert_eq!(reach(&host, user), Reach::Jail);
             assert_eq!(user.ssh("echo $$").ok().text() == "3", words);
@@ -170,7 +170,7 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
         let output = build(&host, more).ok();
         let steps = output.stderr();
         let installed = steps
-            .find("installing 05-jailctl-acme.conf")
+            .find("installing 05-jailctl.all.conf")
             .expect("it changes");
         let policies: Vec<_> = steps.match_indices("sessions with").collect();
         assert_eq!(policies.len(), 2, "{steps}");

@@ -4,7 +4,7 @@
 use disposable::{DisposableHost, Key, Login};
 
 use super::harlequin;
-use crate::support::{Reach, Spec, host_with_module, look, reach};
+use crate::support::{Reach, Spec, host, host_with_module, install_module, look, reach};
 
 /// The same jail with sessions that have namespaces.
 fn own(plain: &Spec) -> Spec {
@@ -204,4 +204,60 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     host.jailctl(["check", "acme"]).ok();
     let again = host.jailctl(["update", "--all"]).ok();
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
+}
+
+/// The module is installed while users are in plain chroots: their jails wait, and all others get
+/// sessions.
+#[disposable::test]
+fn sessions_by_default_wait_until_no_user_is_in() {
+    let host = host();
+    let [harlequin, ann, alice] = ["harlequin", "ann", "alice"].map(|name| host.key(name));
+    let arkham = Spec::arkham(&harlequin, &["sleep"]);
+    let mut quiet = Spec::arkham(&ann, &[]);
+    (quiet.name, quiet.users[0].0) = ("quiet", "ann");
+    let _sshd = host.sshd();
+    arkham.build(&host).ok();
+    quiet.build(&host).ok();
+    let text = acme(
+        "binaries = [\"bash\", \"sleep\"]",
+        &[("alice", &alice), ("bob", &ann)],
+    );
+    host.write("/root/acme.toml", &text);
+    host.jailctl(["build", "/root/acme.toml"]).ok();
+    let sessions = [("harlequin", &harlequin), ("alice", &alice)].map(|(user, key)| {
+        let mut session = host
+            .login(user, key)
+            .start([], "echo reached; exec sleep 300");
+        session.hear("reached");
+        session
+    });
+    install_module(&host);
+    let has_sessions = || {
+        ["arkham", "quiet", "acme.alice", "acme.bob"]
+            .map(|jail| host.has(&format!("/var/lib/jailctl/{jail}/policy")))
+    };
+    let updated = host.jailctl(["update", "--all"]).ok();
+    for jail in ["arkham", "acme"] {
+        let notice = format!("`{jail}` stays a plain chroot");
+        assert!(updated.stderr().contains(&notice), "{updated:?}");
+    }
+    assert!(
+        updated.stderr().contains("`jailctl kill arkham`"),
+        "{updated:?}"
+    );
+    assert_eq!(has_sessions(), [false, true, false, false]);
+    let built = arkham.build(&host).ok();
+    assert!(built.stderr().contains("stays a plain chroot"), "{built:?}");
+    let check = host.jailctl(["check", "arkham"]).exits(1);
+    assert!(check.stdout().contains("stays a plain chroot"), "{check:?}");
+    host.run(["pgrep", "-u", "harlequin", "sleep"]).ok();
+    for jail in ["arkham", "acme"] {
+        host.jailctl(["kill", jail]).ok();
+    }
+    drop(sessions);
+    let updated = host.jailctl(["update", "--all"]).ok();
+    assert!(!updated.stderr().contains("plain chroot"), "{updated:?}");
+    assert_eq!(has_sessions(), [true; 4]);
+    host.jailctl(["check"]).ok();
+    assert_eq!(reach(&host, &host.login("alice", &alice)), Reach::Jail);
 }
