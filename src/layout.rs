@@ -3,6 +3,7 @@
 //!
 //! | path | mode | content |
 //! |---|---|---|
+//! | `/etc/jailctl/jails.d/*.toml` | | specs of the administrator |
 //! | `/etc/jailctl/templates/*.toml` | | templates of the administrator |
 //! | `/etc/jailctl/rules.d/*.toml` | | rules of the administrator |
 //! | `/srv/jails/JAIL` | 0755 | root of a jail, unless its spec names another |
@@ -20,6 +21,7 @@
 //! | `/var/lib/jailctl/JAIL/previous` | 0700 | manifest and spec of the build before |
 //! | `/var/lib/jailctl/JAIL/.new` | 0700 | manifest and spec under construction |
 //! | `/var/lib/jailctl/JAIL/keys/USER` | 0644 | authorized keys of a user (`AuthorizedKeysFile`) |
+//! | `/var/lib/jailctl/JAIL/locked` | 0600 | users that `lock` has locked |
 //! | `/var/lib/jailctl/JAIL/policy` | 0600 | session policy |
 //! | `/var/lib/jailctl/JAIL/session` | 0700 | mount point of the sessions |
 //! | `/var/cache/jailctl/jails` | 0600 | index of all jails |
@@ -42,7 +44,7 @@
 
 pub use jailctl_session::shared_layout::{
     DEVICES, GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE,
-    SESSION_DIR, SHELL_PREFIX, STATE,
+    RUN_SESSIONS, SESSION_DIR, SHELL_PREFIX, STATE,
 };
 
 /// Mode of [`STATE`] and of the records of a jail: sshd(8) opens authorized keys as the user.
@@ -59,6 +61,8 @@ pub const PREVIOUS_RECORDS: &str = "previous";
 pub const NEW_RECORDS: &str = ".new";
 /// Directory of authorized keys in the records of a jail: a file for each user, by its name.
 pub const KEYS_DIR: &str = "keys";
+/// File of the locked users in the records of a jail: a login name on each line.
+pub const LOCKED: &str = "locked";
 /// Directory of the access logs of runs that found nothing to do.
 pub const CACHE: &str = "/var/cache/jailctl";
 /// File name of the index of all jails in [`CACHE`]. The names of access logs have a dot.
@@ -70,6 +74,8 @@ pub const LOCK_NAME: &str = "lock";
 /// Lock of the host: held by the one process that may change jails.
 pub const LOCK: &str = "/run/jailctl/lock";
 
+/// Directory of the administrator's specs.
+pub const SPECS_DIR: &str = "/etc/jailctl/jails.d";
 /// Directory of the administrator's templates.
 pub const TEMPLATES_DIR: &str = "/etc/jailctl/templates";
 /// Directory of the administrator's rules.
@@ -108,8 +114,8 @@ pub const NEW_SUFFIX: &str = ".jailctl-new";
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 /// Directory of drop-ins of sshd_config(5).
 pub const SSHD_CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
-/// Drop-in with the settings of each jail or family. It sorts before [`COMMON_SNIPPET`], and sshd(8)
-/// uses the first value of each keyword.
+/// Drop-in with the settings of each jail or family. It sorts before [`COMMON_SNIPPET`], and
+/// sshd(8) uses the first value of each keyword.
 pub const JAILS_SNIPPET: &str = "05-jailctl.all.conf";
 /// Drop-in with the settings that all jails share.
 pub const COMMON_SNIPPET: &str = "05-jailctl.conf";
@@ -137,6 +143,8 @@ pub const PAM_MODULE_DIRS: [&str; 8] = [
 ];
 /// File name of the PAM module.
 pub const PAM_MODULE: &str = "pam_jailctl.so";
+/// Directory of mailboxes. A host may have none.
+pub const MAIL_DIR: &str = "/var/mail";
 /// Directory of the administrator's systemd units.
 pub const UNITS_DIR: &str = "/etc/systemd/system";
 

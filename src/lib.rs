@@ -120,8 +120,8 @@
 //!
 //! sshd and PAM:
 //!
-//! - **snippet**: the sshd settings of a jail, [`resolve::SshdSnippet`], in the drop-in of all jails,
-//!   [`layout::JAILS_SNIPPET`].
+//! - **snippet**: the sshd settings of a jail, [`resolve::SshdSnippet`], in the drop-in of all
+//!   jails, [`layout::JAILS_SNIPPET`].
 //! - **common drop-in**: the drop-in with the settings of all jails, [`layout::COMMON_SNIPPET`].
 //! - **PAM service**: a file of pam.conf(5), such as `/etc/pam.d/sshd`.
 //! - **block**: the marked lines of jailctl in a PAM service.

@@ -31,14 +31,20 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -s V -l version -d 'Print 
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "init" -d 'Write a starter spec'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Build or change jails so that they match their specs'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would change'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "validate" -d 'Check specs without root and without a host, for example in CI'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "check" -d 'Show what has changed on the host since jails were built'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "update" -d 'Rebuild jails from their recorded specs, for example after a host upgrade'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "rollback" -d 'Restore the state of a jail before the last build that changed it'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "show" -d 'Show the details of a jail'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "who" -d 'List the users who are in jails: since when, and from where'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Explain why files are in a jail'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "doctor" -d 'Diagnose why a user of a jail cannot log in, or whether the host can have jails'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Remove a jail'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "move" -d 'Move the root of a jail on its file system, with homes, ids and keys'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "purge" -d 'Delete what remove without --purge has left of a jail'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "lock" -d 'Close the account of a user at once, until it is unlocked'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "unlock" -d 'Open the account of a locked user again'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'List what programs need to run: libraries, interpreters and symbolic links'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail as one of its users'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "stats" -d 'Show resource usage of the sessions of jails'
@@ -57,6 +63,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l all -d 'All specs in /etc/jailctl/jails.d'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Accept SPEC in place of another file that its jail was built from'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Create a jail again whose root is gone, with empty homes'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be changed, and change nothing'
@@ -67,6 +74,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s v -l verbose -
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l all -d 'All specs in /etc/jailctl/jails.d'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Exit with 1 if there are changes, and with 0 if there are none'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Accept SPEC in place of another file that its jail was built from'
@@ -75,7 +83,14 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand validate" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l all -d 'All jails, and all specs in /etc/jailctl/jails.d'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l deep -d 'Compare the content of all files, not only their metadata'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s q -l quiet -d 'Do not print notices'
@@ -86,6 +101,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l packages -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l all -d 'All jails of the host'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l recreate -d 'Create jails again whose root is gone, with empty homes'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s n -l dry-run -d 'Show what would be changed, and change nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l no-reload -d 'Do not reload sshd'
@@ -114,6 +130,11 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand who" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand who" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand who" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand who" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand who" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s q -l quiet -d 'Do not print notices'
@@ -136,6 +157,43 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s q -l quiet -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -s n -l dry-run -d 'Show what would be changed, and change nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -l no-reload -d 'Do not reload sshd'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand move" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -s n -l dry-run -d 'Show what would be changed, and change nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -l no-reload -d 'Do not reload sshd'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand purge" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -l kill -d 'Terminate the sessions of the user, too'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -s n -l dry-run -d 'Show what would be changed, and change nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -l no-reload -d 'Do not reload sshd'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand lock" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -s n -l dry-run -d 'Show what would be changed, and change nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -l no-reload -d 'Do not reload sshd'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -s q -l quiet -d 'Do not print notices'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand unlock" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l why -d 'Print why the library NAME is needed, from each file down to it' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dlopen -d 'Include libraries of dlopen notes with this priority or a higher one' -r -f -a "required\t''
@@ -170,6 +228,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand thaw" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand thaw" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand thaw" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand thaw" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -l user -d 'Terminate the sessions of this user of the jail only' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s h -l help -d 'Print help'

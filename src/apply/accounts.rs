@@ -1,20 +1,19 @@
 //! Accounts and groups: their keys, passwords, deletion and restoration.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
 use crate::layout::{
-    KEYS_DIR, NONEXISTENT, PUBLIC_DIR_MODE, PUBLIC_MODE, SHELL_PREFIX, STATE_MODE,
+    KEYS_DIR, LOCKED, MAIL_DIR, NONEXISTENT, PUBLIC_DIR_MODE, PUBLIC_MODE, SHELL_PREFIX, STATE,
+    STATE_MODE,
 };
 use crate::names::{JailName, JailPath};
-use crate::plan::{Manifest, OriginalAccount, expiry};
+use crate::plan::{Manifest, OriginalAccount, expiry, locked_text};
 use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
 use crate::spec::Password;
-
-/// Directory of mailboxes. A host may have none.
-const MAIL: &str = "/var/mail";
 
 /// Lets an account of the jail expire, and deletes its authorized keys.
 pub(super) fn disable(host: &Host, jail: &JailName, user: &str) -> Result<()> {
@@ -40,11 +39,37 @@ pub(super) fn enable(host: &Host, user: &str, until: Expiry) -> Result<()> {
 pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -> Result<()> {
     let keys = ResolvedJail::state(jail).join(KEYS_DIR);
     let keys = host.ensure_root_dir(&keys, Ownership::root(STATE_MODE))?;
+    for dir in key_dirs(jail) {
+        if let Some(dir) = host.open_dir_nofollow(&dir)?
+            && dir.stat()?.ownership() != Ownership::root(STATE_MODE)
+        {
+            dir.set_owner(Ownership::root(STATE_MODE))?;
+        }
+    }
     keys.replace_file(
         Path::new(user),
         text.as_bytes(),
         Ownership::root(PUBLIC_MODE),
     )
+}
+
+/// The directories that sshd(8) passes to the keys of a jail, as the user who logs in: outermost
+/// first.
+pub(super) fn key_dirs(jail: &JailName) -> [PathBuf; 3] {
+    let state = ResolvedJail::state(jail);
+    let keys = state.join(KEYS_DIR);
+    [PathBuf::from(STATE), state, keys]
+}
+
+/// Records the locked users of a jail.
+pub(super) fn write_locks(host: &Host, jail: &JailName, users: &BTreeSet<String>) -> Result<()> {
+    let state = host.ensure_root_dir(&ResolvedJail::state(jail), Ownership::root(STATE_MODE))?;
+    if users.is_empty() {
+        state.remove_file_if_exists(Path::new(LOCKED))?;
+        return state.sync();
+    }
+    let text = locked_text(users);
+    state.replace_file(Path::new(LOCKED), text.as_bytes(), Ownership::root(0o600))
 }
 
 /// Sets the password of an account.
@@ -111,11 +136,11 @@ pub(super) fn delete(host: &Host, account: DeletedAccount<'_>) -> Result<()> {
 
 /// Deletes the mailbox of a user. Only the user's own file: the directory is writable by a group,
 /// and anything may have the name.
-fn delete_mail(host: &Host, user: &str, uid: u32) -> Result<()> {
-    if host.stat(Path::new(MAIL))?.is_none() {
+pub(super) fn delete_mail(host: &Host, user: &str, uid: u32) -> Result<()> {
+    if host.stat(Path::new(MAIL_DIR))?.is_none() {
         return Ok(());
     }
-    let mail = host.ensure_root_dir(Path::new(MAIL), Ownership::root(PUBLIC_DIR_MODE))?;
+    let mail = host.ensure_root_dir(Path::new(MAIL_DIR), Ownership::root(PUBLIC_DIR_MODE))?;
     match mail.lstat(Path::new(user))? {
         Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
             mail.remove_file(Path::new(user))

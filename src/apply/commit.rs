@@ -10,7 +10,7 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{manifest, steps, store, store_gc};
+use super::{manifest, removal, steps, store, store_gc};
 use crate::error::Result;
 use crate::host::Host;
 use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
@@ -70,11 +70,18 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 dir: state.clone(),
                 stage: NEW_RECORDS.into(),
             }),
+            Step::PurgeRoot { made, .. } => actions.push(DeferredAction::PurgeRoot {
+                jail: jail.clone(),
+                root: root.clone(),
+                made: made.clone(),
+            }),
             _ => {}
         }
     }
     actions.extend(store);
-    actions.extend(plan.removal.map(|how| DeferredAction::RemoveJail {
+    let is_purge = |step: &Step| matches!(step, Step::PurgeRoot { .. });
+    let removal = plan.removal.filter(|_| !plan.steps.iter().any(is_purge));
+    actions.extend(removal.map(|how| DeferredAction::RemoveJail {
         jail: plan.name.clone(),
         how,
     }));
@@ -100,8 +107,8 @@ pub(super) fn with_stores_cleaned_once(actions: Vec<DeferredAction>) -> Vec<Defe
     others
 }
 
-/// Executes a deferred action. `on_step` is called before each step of it. A removal deletes the
-/// files of the store that no jail needs any more if it `sweeps`.
+/// Executes a deferred action, and adds its notices. `on_step` is called before each step of it. A
+/// removal deletes the files of the store that no jail needs any more if it `sweeps`.
 ///
 /// # Errors
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed); the action can be executed again.
@@ -110,6 +117,7 @@ pub(super) fn execute(
     host: &Host,
     options: &Options,
     sweeps: bool,
+    notices: &mut Vec<String>,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     match action {
@@ -171,8 +179,11 @@ pub(super) fn execute(
         },
         DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
         DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
+        DeferredAction::PurgeRoot { jail, root, made } => {
+            removal::purge_root(host, jail, root, made)
+        }
         DeferredAction::RemoveJail { jail, how } => {
-            remove_jail(host, jail, *how, options, sweeps, on_step)
+            remove_jail(host, jail, *how, options, sweeps, notices, on_step)
         }
     }
 }
@@ -184,6 +195,7 @@ fn remove_jail(
     how: RemoveOptions,
     options: &Options,
     sweeps: bool,
+    notices: &mut Vec<String>,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     // Planned again: what an interrupted run has removed is not in this plan.
@@ -193,10 +205,12 @@ fn remove_jail(
     let mut context = StepContext::of_final_steps(host, &plan, options);
     context.sweeps_store = sweeps;
     let mut steps = plan.steps.iter().filter(|step| step.is_final());
-    steps.try_for_each(|step| {
+    let outcome = steps.try_for_each(|step| {
         on_step(jail, step);
         steps::execute(step, &mut context)
-    })?;
+    });
+    notices.extend(context.into_results().1);
+    outcome?;
     Fleet::forget(host, jail)
 }
 

@@ -13,7 +13,7 @@ use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
 use crate::layout::{MANIFEST, NEW_RECORDS, PRIVATE_FILE_MODE, PRIVATE_MODE, SPEC, STATE_MODE};
 use crate::names::JailPath;
 use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, RecordKind};
-use crate::plan::{Manifest, OWN_DROP_INS, Target};
+use crate::plan::{Fleet, Manifest, OWN_DROP_INS, Target};
 use crate::resolve::{Marker, ResolvedJail};
 
 /// Writes the manifest of what is built now, and the spec.
@@ -87,7 +87,7 @@ fn of_built(
         .filter(|group| group.is_new)
         .map(|group| (group.name.clone(), group.gid));
     // The last jail of a family deletes the groups that any of them created.
-    let mut shared = Manifest::groups_of_siblings(host, &jail.name)?;
+    let mut shared = Fleet::groups_of_siblings(host, &jail.name)?;
     shared.retain(|name, gid| {
         let mut used = jail.further_groups.iter();
         used.any(|group| group.name == *name && group.gid == *gid)

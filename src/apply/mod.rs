@@ -23,6 +23,7 @@ mod journal;
 mod manifest;
 mod options;
 mod recover;
+mod relocate;
 mod removal;
 pub mod session_control;
 mod session_policy;

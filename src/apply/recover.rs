@@ -22,7 +22,9 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if let Some(deferred) = &run.deferred {
         for action in deferred {
-            if let Err(error) = commit::execute(action, host, options, true, &mut |_, _| {}) {
+            let outcome =
+                commit::execute(action, host, options, true, &mut notices, &mut |_, _| {});
+            if let Err(error) = outcome {
                 findings.extend(error.findings);
             }
         }

@@ -3,16 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accounts::unmask_unused_managers;
+use super::accounts::{delete_mail, unmask_unused_managers};
 use super::context::StepContext;
 use super::jail_root::write_marker;
 use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;
-use crate::host::{Dir, FileKind, Ownership, Process};
-use crate::layout::{
-    CACHE, FLEET_INDEX, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE,
-};
+use crate::host::{Dir, FileKind, Host, Ownership, Process};
+use crate::layout::{CACHE, FLEET_INDEX, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
+use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
 use crate::resolve::{Marker, ResolvedJail};
@@ -35,23 +34,26 @@ pub(super) fn end_sessions(
         Process::kill_unauthenticated(host, uids)?;
     }
     if !options.kill {
-        return ensure_no_sessions(jail, options, &Process::find_in_jail(host, root, uids)?);
+        let living = Process::find_in_jail(host, root, uids)?;
+        return ensure_no_sessions(host, jail, options, &living);
     }
     // What the control groups miss is found by its root directory or its user id.
     if let Err(error) = session_control::kill_groups(jail) {
         context.notice(session_control::notice(&error));
     }
     let ended = session_control::end_all(host, jail, gid, root, uids)?;
-    ensure_no_sessions(jail, options, &ended.left)
+    ensure_no_sessions(host, jail, options, &ended.left)
 }
 
 /// Deletes the recorded tree, and with `purge` everything else below the root.
 pub(super) fn remove_tree(
-    context: &StepContext<'_, '_>,
+    host: &Host,
+    jail: &JailName,
+    path: &Path,
     purge: bool,
-    recorded: &Manifest,
+    sweeps_store: bool,
+    recorded: Option<&Manifest>,
 ) -> Result<()> {
-    let (host, path) = (context.host, context.root);
     let Some(root) = host.open_dir_nofollow(path)? else {
         return Ok(());
     };
@@ -67,11 +69,11 @@ pub(super) fn remove_tree(
                 root.remove_all(Path::new(&name))?;
             }
         }
-    } else {
+    } else if let Some(recorded) = recorded {
         remove_recorded(&root, recorded)?;
     }
-    if context.sweeps_store {
-        store_gc::gc(host, store::jails_dir(path), Some(context.jail), false)?;
+    if sweeps_store {
+        store_gc::gc(host, store::jails_dir(path), Some(jail), false)?;
     }
     let has_others = root
         .entries()?
@@ -81,11 +83,44 @@ pub(super) fn remove_tree(
         // The ids of its users may be given to other accounts: only root may reach what they left.
         return root.set_owner(Ownership::root(PRIVATE_MODE));
     }
-    transfer_created_dirs(context, &created)?;
+    transfer_created_dirs(host, jail, path, &created)?;
     root.remove_file_if_exists(Path::new(MARKER))?;
     root.remove_all(Path::new(PRIVATE_DIR))?;
     drop(root);
     let deepest_first: Vec<PathBuf> = created.into_iter().rev().collect();
+    host.remove_empty_dirs(&deepest_first)
+}
+
+/// Deletes a root that a removal has left, with all that is in it, and the mail of its users. Does
+/// nothing if the root has another marker by now, or its jail is built.
+pub(super) fn purge_root(
+    host: &Host,
+    jail: &JailName,
+    root: &Path,
+    made: &[PathBuf],
+) -> Result<()> {
+    if Manifest::load(host, jail)?.is_some() {
+        return Ok(());
+    }
+    match Marker::read(host, root)? {
+        Some(marker) if marker.jail == *jail => {
+            // First, since the marker has the users as long as their homes exist.
+            for home in &marker.left {
+                delete_mail(host, &home.user, home.uid)?;
+            }
+            remove_tree(host, jail, root, true, true, None)?;
+        }
+        Some(_) => return Ok(()),
+        // An interrupted run has deleted the marker, which is the last file in the root.
+        None => {
+            if let Some(dir) = host.open_dir_nofollow(root)?
+                && dir.entries()?.iter().all(|(name, _)| name == PRIVATE_DIR)
+            {
+                dir.remove_all(Path::new(PRIVATE_DIR))?;
+            }
+        }
+    }
+    let deepest_first: Vec<PathBuf> = made.iter().rev().cloned().collect();
     host.remove_empty_dirs(&deepest_first)
 }
 
@@ -112,15 +147,19 @@ fn remove_recorded(root: &Dir, manifest: &Manifest) -> Result<()> {
 
 /// Records each directory that was created for this jail, and has the root of another one below
 /// it, in the marker of that one, which then removes it.
-fn transfer_created_dirs(context: &StepContext<'_, '_>, created: &[PathBuf]) -> Result<()> {
-    let host = context.host;
+fn transfer_created_dirs(
+    host: &Host,
+    jail: &JailName,
+    root: &Path,
+    created: &[PathBuf],
+) -> Result<()> {
     let mut left = created.to_owned();
-    left.retain(|dir| dir != context.root);
+    left.retain(|dir| dir != root);
     if left.is_empty() {
         return Ok(());
     }
     for name in Manifest::names(host)? {
-        let root = Manifest::root_of(host, &name)?.filter(|_| name != *context.jail);
+        let root = Manifest::root_of(host, &name)?.filter(|_| name != *jail);
         let Some(root) = root.filter(|root| left.iter().any(|dir| root.starts_with(dir))) else {
             continue;
         };

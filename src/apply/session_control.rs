@@ -9,9 +9,9 @@ use jailctl_session::cgroup::{self, Limits};
 use jailctl_session::policy::Policy;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Process};
+use crate::host::{Host, Process, UserEntry};
 use crate::names::JailName;
-use crate::plan::Manifest;
+use crate::plan::{Manifest, describe};
 use crate::resolve::is_managed;
 
 /// Time limit for finding and killing the processes of a jail.
@@ -118,6 +118,41 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
             ))
             .hint("if users log in again, disable their accounts first: `usermod --expiredate 1 USER`")
             .hint("processes that wait for a disk or a network end when that answers"),
+    )
+}
+
+/// Kills all processes of one user of a jail, and connections of sshd that are about to become
+/// some, and returns their number. The account stays enabled.
+///
+/// # Errors
+/// As [`kill`].
+pub fn kill_user(host: &Host, manifest: &Manifest, user: &UserEntry) -> Result<usize> {
+    let name = &manifest.name;
+    let uids = [user.uid];
+    Process::kill_unauthenticated(host, &uids)?;
+    // No process has this path as its root directory: processes are found by user id only.
+    let root = Path::new("/dev/null");
+    let Ended { count, left } = end_all(host, name, manifest.gid(), root, &uids)?;
+    if count > 0 {
+        host.log(&format!(
+            "jail {name}: the sessions of {} were ended",
+            user.name
+        ));
+    }
+    if left.is_empty() {
+        return Ok(count);
+    }
+    Err(
+        Error::failed(format!("could not end the sessions of `{}`", user.name))
+            .why(format!(
+                "{count} processes were killed, and these are left after {} seconds: {}",
+                LIMIT.as_secs(),
+                describe(host, &left)?
+            ))
+            .hint(format!(
+                "a user who logs in again: jailctl lock --kill {}",
+                user.name
+            )),
     )
 }
 

@@ -7,11 +7,12 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::moves::Moves;
 use super::journal::undo_record::Undo;
-use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
+use super::{jail_root, manifest, relocate, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
 use crate::layout::{
-    KEYS_DIR, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR, STAGE,
+    KEYS_DIR, LOCKED, MARKER, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR,
+    STAGE, STATE_MODE,
 };
 use crate::plan::{Step, ensure_empty, expiry};
 use crate::resolve::{Marker, home_in_jail};
@@ -30,6 +31,10 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
     match step {
         Step::DisableAccount { user } => accounts::disable(host, jail, user),
         Step::CreateRoot { root } => jail_root::create(host, jail, root),
+        Step::MoveRoot { from, to, .. } => relocate::move_root(host, jail, from, to),
+        Step::RenameAccount { from, to } => host.rename_account(&from.0, &to.0, &to.1),
+        Step::RenamePath { from, to, .. } => relocate::rename(host, from, to),
+        Step::EditSpec(edit) => relocate::edit_spec(host, edit),
         Step::CreateGroup { name, gid } => host.create_group(name, *gid),
         Step::CreateAccount(account) => host.create_account(account),
         Step::MaskUserManager { uid, .. } => host.mask_user_manager(*uid),
@@ -41,11 +46,11 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         } => jail_root::write_tree(context, jail, changes, recorded.as_deref()),
         Step::RequireEmpty { root, uids } => {
             Process::kill_unauthenticated(host, uids)?;
-            ensure_empty(jail, &Process::find_in_jail(host, root, uids)?)
+            ensure_empty(host, jail, &Process::find_in_jail(host, root, uids)?)
         }
         Step::WritePolicy { text, .. } => session_policy::write(host, jail, text),
         Step::RepairNetwork { .. } => session_policy::repair_network(host, jail),
-        Step::RemovePolicy => session_policy::remove(context),
+        Step::RemovePolicy { .. } => session_policy::remove(context),
         Step::WritePamService(edit) | Step::RemovePamService(edit) => {
             session_policy::write_edit(host, edit)
         }
@@ -56,7 +61,8 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::RemoveCommonSnippet(edit) => {
             sshd_snippet::remove_common(host, edit, context.reloaded_sshd())
         }
-        Step::WriteKeys { user, text } => accounts::write_keys(host, jail, user, text),
+        Step::WriteKeys { user, text, .. } => accounts::write_keys(host, jail, user, text),
+        Step::WriteLocks { users, .. } => accounts::write_locks(host, jail, users),
         Step::SetPassword { user, password } => accounts::set_password(host, user, password),
         Step::EnableAccount { user, until } => accounts::enable(host, user, *until),
         Step::WriteManifest { target, recorded } => {
@@ -86,7 +92,15 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
             gid,
             options,
         } => removal::end_sessions(context, root, uids, *gid, *options),
-        Step::RemoveTree { purge, recorded } => removal::remove_tree(context, *purge, recorded),
+        Step::RemoveTree { purge, recorded } => removal::remove_tree(
+            host,
+            jail,
+            root,
+            *purge,
+            context.sweeps_store,
+            Some(recorded.as_ref()),
+        ),
+        Step::PurgeRoot { made, .. } => removal::purge_root(host, jail, root, made),
         Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
         Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
         Step::RemoveSnippet { path } => {
@@ -154,6 +168,36 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             }
             records
         }
+        Step::MoveRoot { from, to, inode } => {
+            let marker = host.read(&from.join(MARKER), FILE_LIMIT)?;
+            let parents = to.parent().map(|parent| missing_ancestors(host, parent));
+            vec![
+                Undo::RemoveDirs(parents.transpose()?.unwrap_or_default()),
+                Undo::RenameBack {
+                    from: from.clone(),
+                    to: to.clone(),
+                    inode: *inode,
+                },
+                Undo::RestoreFile(to.join(MARKER), marker, Ownership::root(0o600)),
+            ]
+        }
+        Step::RenameAccount { from, to } => vec![Undo::RenameAccount {
+            from: from.clone(),
+            to: to.0.clone(),
+        }],
+        Step::RenamePath {
+            from, to, inode, ..
+        } => vec![Undo::RenameBack {
+            from: from.clone(),
+            to: to.clone(),
+            inode: *inode,
+        }],
+        Step::EditSpec(edit) => {
+            let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
+            let before = Some(edit.from.clone().into_bytes());
+            let owner = owner.unwrap_or(Ownership::root(0o600));
+            vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
+        }
         Step::CreateGroup { name, gid } => vec![Undo::DeleteGroup(name.clone(), *gid)],
         Step::CreateAccount(account) => {
             let home = home_in_jail(&account.home).trim_start_matches('/');
@@ -177,7 +221,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             Undo::RemoveDirs(missing_ancestors(host, &state.join(SESSION_DIR))?),
             restore_policy(host, &state)?,
         ],
-        Step::RemovePolicy => {
+        Step::RemovePolicy { .. } => {
             let session_dir = state.join(SESSION_DIR);
             let exists = host.lstat(&session_dir)?.is_some();
             let dir = exists.then_some(Undo::CreateDir(session_dir));
@@ -194,10 +238,21 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::WriteKeys { user, .. } => {
             let keys = state.join(KEYS_DIR);
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
-            vec![
-                Undo::RemoveDirs(missing_ancestors(host, &keys)?),
-                Undo::RestoreFile(keys.join(user), before, Ownership::root(PUBLIC_MODE)),
-            ]
+            let owner = host.lstat(&keys.join(user))?.map(|stat| stat.ownership());
+            let owner = owner.unwrap_or(Ownership::root(PUBLIC_MODE));
+            let mut records = vec![Undo::RemoveDirs(missing_ancestors(host, &keys)?)];
+            for dir in accounts::key_dirs(context.jail) {
+                let found = host.lstat(&dir)?.map(|stat| stat.ownership());
+                let other = found.filter(|owner| *owner != Ownership::root(STATE_MODE));
+                records.extend(other.map(|owner| Undo::RestoreOwner(dir, owner)));
+            }
+            records.push(Undo::RestoreFile(keys.join(user), before, owner));
+            records
+        }
+        Step::WriteLocks { .. } => {
+            let path = state.join(LOCKED);
+            let before = host.read(&path, FILE_LIMIT)?;
+            vec![Undo::RestoreFile(path, before, Ownership::root(0o600))]
         }
         Step::SetPassword { user, .. } => {
             let found = accounts.user(user);
@@ -226,6 +281,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         | Step::DeleteAccount { .. }
         | Step::RestoreAccount { .. }
         | Step::RemoveTree { .. }
+        | Step::PurgeRoot { .. }
         | Step::DeleteRecords { .. }
         | Step::DeleteGroup { .. }
         | Step::RemoveSnippet { .. } => Vec::new(),

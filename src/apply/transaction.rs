@@ -83,9 +83,9 @@ impl<'h> Transaction<'h> {
     }
 
     /// Executes the steps of a plan that can be undone. Final steps are deferred to
-    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted. The drop-ins
-    /// of sshd, and what follows them, wait for those of further plans, until `finish` at the latest:
-    /// they are verified, written and loaded together.
+    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted. The
+    /// drop-ins of sshd, and the steps after them, wait for those of further plans, until `finish`
+    /// at the latest: they are verified, written and loaded together.
     ///
     /// The undo of each step is in the journal, and synced, before the step is executed. `on_step`
     /// is called before each step.
@@ -132,7 +132,8 @@ impl<'h> Transaction<'h> {
         context.journal_undo(steps::undo_for_steps(steps, &context)?)?;
         let outcome = steps
             .iter()
-            .filter(|step| !step.is_final())
+            // Those of sshd are executed for several plans at once.
+            .filter(|step| !step.is_final() && !step.is_of_sshd())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
                 steps::execute(step, &mut context)
@@ -219,7 +220,9 @@ impl<'h> Transaction<'h> {
         for (at, action) in deferred.iter().enumerate() {
             // The files of all removed jails leave the store with the last of them.
             let sweeps = last_removal.is_none_or(|last| at >= last);
-            let outcome = commit::execute(action, self.host, self.options, sweeps, on_step);
+            let notices = &mut self.notices;
+            let outcome =
+                commit::execute(action, self.host, self.options, sweeps, notices, on_step);
             let Err(failed) = outcome else {
                 continue;
             };
@@ -236,7 +239,7 @@ impl<'h> Transaction<'h> {
                         "all other steps are done; run `jailctl build` to try this one again",
                     ));
                 }
-                DeferredAction::RemoveJail { .. } => {
+                DeferredAction::RemoveJail { .. } | DeferredAction::PurgeRoot { .. } => {
                     return Err(failed.hint(
                         "fix the cause and run any command that writes: it continues the removal",
                     ));
@@ -280,7 +283,7 @@ impl<'h> Transaction<'h> {
             } else {
                 Process::find_in_jail(self.host, root, uids)?
             };
-            ensure_no_sessions(name, *options, &left)?;
+            ensure_no_sessions(self.host, name, *options, &left)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::complete_userdel;
 use super::journal::undo_record::Undo;
-use super::{exchange, store_gc};
+use super::{exchange, relocate, store_gc};
 use crate::error::{Finding, Result};
 use crate::host::sshd::Sshd;
 use crate::host::{Host, Ownership};
@@ -110,6 +110,14 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
         }
         // Once, when all files are restored: `undo_all` does it.
         Undo::ReloadSshd(_) => Ok(()),
+        Undo::RenameAccount { from, to } => {
+            let accounts = host.accounts()?;
+            if accounts.user(to).is_some() && accounts.user(&from.0).is_none() {
+                host.rename_account(to, &from.0, &from.1)?;
+            }
+            Ok(())
+        }
+        Undo::RenameBack { from, to, inode } => relocate::rename_back(host, from, to, *inode),
         Undo::RemoveDirs(directories) => host.remove_empty_dirs(directories),
         Undo::CreateDir(path) => host
             .ensure_root_dir(path, Ownership::root(PRIVATE_MODE))

@@ -1,12 +1,14 @@
 //! `build` and `plan`: both make the same plans, which one applies and the other shows.
 
-use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use clap::Args;
 
 use super::noop_cache::{NoopCache, store_index};
 use super::progress::Progress;
-use super::spec_files::{load_spec, load_specs, refuse_other_files};
+use super::spec_checks::{Loaded, load_specs, readable_secrets, refuse_other_files};
+use super::spec_source::{SpecArguments, SpecGroup, SpecSource};
 use super::target::members;
 use super::transact::{Applier, Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
@@ -17,7 +19,6 @@ use crate::names::JailName;
 use crate::plan::{self, Fleet, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
-use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Free ids that are skipped in later attempts, while another program creates accounts.
@@ -37,9 +38,8 @@ struct Consent {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanSpecs {
-    /// Spec files.
-    #[arg(required = true, value_name = "SPEC")]
-    specs: Vec<PathBuf>,
+    #[command(flatten)]
+    specs: SpecArguments,
     #[command(flatten)]
     root: RootOption,
     /// Print one JSON object.
@@ -55,9 +55,8 @@ pub(crate) struct PlanSpecs {
 /// Arguments of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// Spec files.
-    #[arg(required = true, value_name = "SPEC")]
-    specs: Vec<PathBuf>,
+    #[command(flatten)]
+    specs: SpecArguments,
     #[command(flatten)]
     root: RootOption,
     /// Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records.
@@ -74,28 +73,79 @@ impl PlanSpecs {
         let view = self.root.view()?;
         view.refuse_unsafe_accounts()?;
         let progress = output.progress();
-        let specs = load_specs(&self.specs, &view)?;
-        if !self.consent.from_here {
-            refuse_other_files(&self.specs, &specs, &view)?;
-        }
-        let plans = plans(&self.specs, specs, self.root.view()?, &progress)?;
-        for plan in &plans {
-            if !self.consent.recreate {
-                plan.refuse_vanished_root(&view)?;
+        let mut planned = Planned::default();
+        let groups = self.specs.groups(&view)?;
+        for SpecGroup(sources) in &groups {
+            // The others are planned all the same.
+            if let Err(error) = self.plan_group(sources, &view, &mut planned, &progress) {
+                Error::merge(&mut planned.failed, error);
             }
-            progress.set(format!("{}: querying sshd", plan.name));
-            plan.preflight(&view)?;
         }
         drop(progress);
+        let Planned {
+            plans,
+            secrets,
+            failed,
+            ..
+        } = planned;
+        if plans.is_empty()
+            && let Some(error) = failed
+        {
+            return Err(error);
+        }
         let changes = plans.iter().any(Plan::is_change);
-        let code = u8::from(self.exit_code && changes);
-        let exposures: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
+        let code = match &failed {
+            Some(error) => error.kind as u8,
+            None => u8::from(self.exit_code && changes),
+        };
+        let mut notices = self.specs.notices(&view)?;
+        notices.extend(secrets);
+        let mut warnings: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
+        warnings.extend(notices.iter().cloned());
+        warnings.extend(failed.iter().map(ToString::to_string));
         let shown = CommandOutput {
             code,
-            ..show_plans(&plans, &exposures, self.json, output)
+            failed,
+            notices: if self.json { Vec::new() } else { notices },
+            ..show_plans(&plans, &warnings, self.json, output)
         };
         shown.with_interruption_notice(&view)
     }
+
+    /// Plans the specs of one transaction, after those that are planned.
+    fn plan_group(
+        &self,
+        sources: &[SpecSource],
+        view: &HostView,
+        planned: &mut Planned,
+        progress: &Progress,
+    ) -> Result<()> {
+        let specs = load_specs(sources, &mut planned.seen, view)?;
+        if !self.consent.from_here {
+            refuse_other_files(&specs, view)?;
+        }
+        let secrets = readable_secrets(&specs)?;
+        let plans = plans(&specs, &planned.plans, self.root.view()?, progress)?;
+        for plan in &plans {
+            if !self.consent.recreate {
+                plan.refuse_vanished_root(view)?;
+            }
+            progress.set(format!("{}: querying sshd", plan.name));
+            plan.preflight(view)?;
+        }
+        planned.secrets.extend(secrets);
+        planned.plans.extend(plans);
+        Ok(())
+    }
+}
+
+/// The plans of `plan` so far.
+#[derive(Default)]
+struct Planned {
+    seen: BTreeMap<JailName, String>,
+    plans: Vec<Plan>,
+    secrets: Vec<String>,
+    failed: Option<Error>,
 }
 
 impl Build {
@@ -115,66 +165,113 @@ impl Build {
             return plan.run(output);
         }
         let host = Host::new(&root)?;
-        // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
-        let specs = load_specs(&self.specs, &host).inspect_err(|error| {
-            let files: Vec<String> = self
-                .specs
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            host.log(&format!("build of {} failed: {error}", files.join(", ")));
-        })?;
+        let groups = self.specs.groups(&host)?;
+        // Errors of the specs are reported before the lock: bad specs leave no trace at all.
+        let mut loaded: Vec<Vec<Loaded>> = Vec::new();
+        let mut seen = BTreeMap::new();
+        let mut failed: Option<Error> = None;
+        for SpecGroup(sources) in &groups {
+            match load_specs(sources, &mut seen, &host) {
+                Ok(specs) => loaded.push(specs),
+                Err(error) => {
+                    let files: Vec<String> = sources.iter().map(SpecSource::shown).collect();
+                    host.log(&format!("build of {} failed: {error}", files.join(", ")));
+                    Error::merge(&mut failed, error);
+                }
+            }
+        }
+        if loaded.is_empty()
+            && let Some(error) = failed
+        {
+            return Err(error);
+        }
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
-        let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
+        for notice in self.specs.notices(&host)? {
+            transactions.notice(notice);
+        }
+        for specs in &loaded {
+            for notice in readable_secrets(specs)? {
+                transactions.notice(notice);
+            }
+            if let Err(error) = self.build_group(specs, &host, &mut transactions, output) {
+                Error::merge(&mut failed, error);
+            }
+        }
+        if let Some(error) = &failed
+            && self.writing.json
+            && groups.len() > 1
+        {
+            // Standard output has one JSON object, also where something failed.
+            transactions.notice(error.to_string());
+        }
+        match failed {
+            Some(error) if groups.len() == 1 => Err(error),
+            Some(error) => {
+                let mut report = transactions.report();
+                report.code = error.kind as u8;
+                report.failed = Some(error);
+                Ok(report)
+            }
+            None => Ok(transactions.report()),
+        }
+    }
+
+    /// Builds all jails of the specs in one transaction, again where another program takes an id.
+    fn build_group(
+        &self,
+        specs: &[Loaded],
+        host: &Host,
+        transactions: &mut Transactions<'_>,
+        output: OutputOptions,
+    ) -> Result<()> {
+        let mut outcome = self.build_once(specs, host, 0, transactions, output);
         for gap in ID_GAPS {
             match &outcome {
                 // Another program creates accounts at this moment, and took an id first. With one
                 // finding, everything is undone.
                 Err(error) if error.kind == ErrorKind::Busy && error.findings.len() == 1 => {
-                    outcome = self.build_once(&specs, &host, gap, &mut transactions, output);
+                    outcome = self.build_once(specs, host, gap, transactions, output);
                 }
                 _ => break,
             }
         }
-        outcome.inspect_err(|error| transactions.log_failure(&build_of(&specs), error))?;
-        store_index(&host);
-        Ok(transactions.report())
+        outcome.inspect_err(|error| transactions.log_failure(&build_of(specs), error))?;
+        store_index(host);
+        Ok(())
     }
 
     /// Builds all jails of the specs in one transaction, skipping `id_gap` free ids for accounts
     /// that are created.
     fn build_once(
         &self,
-        specs: &[(Spec, Arc<SourceText>)],
+        specs: &[Loaded],
         host: &Host,
         id_gap: u32,
         transactions: &mut Transactions<'_>,
         output: OutputOptions,
     ) -> Result<()> {
         transactions.run(build_of(specs), |applier| {
-            let mut specs = self.specs.iter().zip(specs);
-            specs.try_for_each(|(path, loaded)| {
-                self.build_spec(path, loaded, host, id_gap, applier, output)
-            })
+            specs
+                .iter()
+                .try_for_each(|loaded| self.build_spec(loaded, host, id_gap, applier, output))
         })
     }
 
     /// Builds the jails of one spec.
     fn build_spec(
         &self,
-        path: &Path,
-        loaded: &(Spec, Arc<SourceText>),
+        loaded: &Loaded,
         host: &Host,
         id_gap: u32,
         applier: &mut Applier<'_, '_>,
         output: OutputOptions,
     ) -> Result<()> {
-        let (spec, source) = loaded;
+        let (origin, spec, source) = loaded;
         let refuse_other_file = || {
             if self.consent.from_here {
                 return Ok(());
             }
-            refuse_other_files(&[path.to_owned()], std::slice::from_ref(loaded), host)
+            refuse_other_files(std::slice::from_ref(loaded), host)
         };
         if spec.is_family() {
             refuse_other_file()?;
@@ -184,11 +281,15 @@ impl Build {
         for plan in plan_dropped_users(spec, host)? {
             applier.apply(plan)?;
         }
+        if let Some(plan) = plan::rename_users(spec, host)? {
+            refuse_other_file()?;
+            applier.apply(plan)?;
+        }
         let postponed = PostponedSessions::find(spec, host)?;
         for jail in spec.members() {
             let name = &jail.name.value;
-            let origin = origin(path, &source.text)?;
-            let cache = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
+            let recorded = origin.origin(&source.text)?;
+            let cache = NoopCache::new("build", name, &[&recorded.name, &recorded.text], host)?
                 // JSON reports the plan, which is not cached.
                 .filter(|_| !self.writing.json);
             let known = cache.as_ref().filter(|cache| cache.exists(host));
@@ -208,13 +309,13 @@ impl Build {
             let view = self.root.view()?.sharing_facts_of(host);
             let view = view.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
-            let (spec, now) = load_spec(path, &view)?;
+            let (spec, now) = origin.load(&view)?;
             let mut jails = spec.members().into_iter();
             let jail = match jails.find(|jail| jail.name.value == *name) {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = postponed.build_plan(&jail, self::origin(path, &now.text)?, &view)?;
+            let plan = postponed.build_plan(&jail, origin.origin(&now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -230,13 +331,11 @@ impl Build {
     }
 
     fn write_tree_only(&self, target: &Path, output: OutputOptions) -> Result<CommandOutput> {
-        let [path] = self.specs.as_slice() else {
-            return Err(Finding::new("`--output` writes the tree of one spec")
-                .why("more than one was named")
-                .into());
-        };
         let view = HostView::new(Path::new("/"))?;
-        let (spec, _) = load_spec(path, &view)?;
+        let source = self.specs.single(&view)?.ok_or_else(|| {
+            Finding::new("`--output` writes the tree of one spec").why("more than one was named")
+        })?;
+        let (spec, _) = source.load(&view)?;
         if spec.is_family() {
             return Err(Finding::new("`--output` writes the tree of one jail")
                 .why("with `%u` in its root the spec stands for a jail of each user")
@@ -278,27 +377,41 @@ impl Build {
 }
 
 /// Name of the run in messages: "build of arkham".
-fn build_of(specs: &[(Spec, Arc<SourceText>)]) -> String {
-    let names = specs.iter().map(|(spec, _)| spec.name.value.as_str());
+fn build_of(specs: &[Loaded]) -> String {
+    let names = specs.iter().map(|(_, spec, _)| spec.name.value.as_str());
     format!("build of {}", names.collect::<Vec<_>>().join(", "))
 }
 
+/// Plans the specs, after the plans `earlier`.
 fn plans(
-    paths: &[PathBuf],
-    specs: Vec<(Spec, Arc<SourceText>)>,
+    specs: &[Loaded],
+    earlier: &[Plan],
     mut view: HostView,
     progress: &Progress,
 ) -> Result<Vec<Plan>> {
+    for plan in earlier {
+        let (accounts, groups) = plan.created_ids();
+        view.assume_accounts(accounts, groups);
+    }
     let mut plans: Vec<Plan> = Vec::new();
-    for (path, (spec, source)) in paths.iter().zip(specs) {
-        plans.extend(plan_dropped_users(&spec, &view)?);
-        let postponed = PostponedSessions::find(&spec, &view)?;
+    for (source, spec, text) in specs {
+        plans.extend(plan_dropped_users(spec, &view)?);
+        if let Some(mut plan) = plan::rename_users(spec, &view)? {
+            // A plan reads the host, on which the users have their former names.
+            plan.notices.push(
+                "the build plans all else that changes when the users are renamed".to_owned(),
+            );
+            plans.push(plan);
+            continue;
+        }
+        let postponed = PostponedSessions::find(spec, &view)?;
         for jail in spec.members() {
             progress.set(format!(
                 "{}: resolving programs and libraries",
                 jail.name.value
             ));
-            let mut plan = postponed.build_plan(&jail, origin(path, &source.text)?, &view)?;
+            let mut plan = postponed.build_plan(&jail, source.origin(&text.text)?, &view)?;
+            plan.drop_steps_done_by(earlier);
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);
@@ -328,12 +441,4 @@ pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Pla
         }
     }
     Ok(plans)
-}
-
-fn origin(path: &Path, text: &str) -> Result<SourceText> {
-    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-    Ok(SourceText {
-        name: absolute.display().to_string(),
-        text: text.to_owned(),
-    })
 }

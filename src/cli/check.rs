@@ -7,7 +7,8 @@ use clap::Args;
 use super::noop_cache::{NoopCache, store_index};
 use super::options::RootOption;
 use super::output::{CommandOutput, OutputOptions};
-use super::spec_files::HostTemplates;
+use super::spec_files::{HostTemplates, load_spec};
+use super::spec_source::{spec_files_of_host, specs_gone};
 use super::target::{spec_changed, targets};
 use crate::error::Result;
 use crate::host::{Host, HostView};
@@ -21,6 +22,9 @@ pub(crate) struct Check {
     /// Jails, by name or spec file [default: all jails].
     #[arg(value_name = "JAIL")]
     targets: Vec<String>,
+    /// All jails, and all specs in /etc/jailctl/jails.d.
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
     /// Compare the content of all files, not only their metadata.
     #[arg(long)]
     deep: bool,
@@ -83,6 +87,12 @@ impl Check {
             });
         }
         store_index(&view);
+        if self.targets.is_empty() {
+            notices.extend(specs_gone(&view)?);
+        }
+        if self.all {
+            notices.extend(unbuilt_specs(&view)?);
+        }
         for one in &mut checked {
             let its = running.outside.iter().filter(|(jail, _)| *jail == one.jail);
             one.differences.extend(its.map(|(_, found)| found.clone()));
@@ -129,4 +139,25 @@ impl Check {
         let is_unchanged = digests?.verify(view).unwrap_or(false);
         is_unchanged.then_some(notices)
     }
+}
+
+/// Notices about specs of the host of which no jail was built, and those that cannot be read.
+fn unbuilt_specs(view: &HostView) -> Result<Vec<String>> {
+    let built = Manifest::names(view)?;
+    let mut notices = Vec::new();
+    for path in spec_files_of_host(view)? {
+        let shown = path.display();
+        match load_spec(&path, view) {
+            Ok((spec, _)) => {
+                let name = spec.name.value.as_str();
+                if built.iter().all(|one| one.family_name() != name) {
+                    notices.push(format!(
+                        "`{shown}` has not been built; `jailctl plan {shown}` shows the effect"
+                    ));
+                }
+            }
+            Err(error) => notices.push(format!("`{shown}` cannot be built: {error}")),
+        }
+    }
+    Ok(notices)
 }

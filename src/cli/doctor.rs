@@ -54,6 +54,9 @@ impl Doctor {
                     (diagnosis.exposure.iter())
                         .map(|exposure| format!("the jail `{}` is {exposure}", diagnosis.jail)),
                 );
+                notices.extend(diagnosis.user_dirs.iter().map(|flaw| {
+                    format!("{flaw}; `jailctl build` with the spec of the jail fixes it")
+                }));
                 (
                     format!("{user} in the jail {}", diagnosis.jail),
                     "no problems found",

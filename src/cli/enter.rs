@@ -9,7 +9,7 @@ use jailctl_session::open::{self, Session, Utmp};
 use jailctl_session::policy::Policy;
 
 use super::output::CommandOutput;
-use super::target::Target;
+use super::target::{Target, few, members};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};
 use crate::layout::{JAIL_DIR, SESSION_PATH};
@@ -104,7 +104,23 @@ impl Enter {
         {
             return Ok(manifest);
         }
-        target.manifest(host)
+        let members = members(target.name(), host)?;
+        let Some(first) = members.first() else {
+            return target.manifest(host);
+        };
+        let name = target.name();
+        let users: Vec<&str> = (members.iter())
+            .filter_map(|member| member.as_str().split_once('.').map(|(_, user)| user))
+            .collect();
+        let user = users.first().copied().unwrap_or_default();
+        Err(
+            Finding::new(format!("could not choose a jail of the family `{name}`"))
+                .why(format!("it has a jail for each of {}", few(&users)))
+                .hint(format!(
+                    "name the user, or the jail: jailctl enter {name} --user {user}, or jailctl enter {first}"
+                ))
+                .into(),
+        )
     }
 
     /// Account, and the id of its group.

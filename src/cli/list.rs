@@ -4,7 +4,10 @@ use clap::Args;
 
 use super::options::RootOption;
 use super::output::CommandOutput;
+use super::who::logins;
 use crate::error::Result;
+use crate::host::{HostView, need_root_for_logins};
+use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::show::jail_list::{ListRow, json, table};
 
@@ -21,10 +24,7 @@ pub(crate) struct List {
 impl List {
     pub(crate) fn run(self) -> Result<CommandOutput> {
         let view = self.root.view()?;
-        let mut lines = Vec::new();
-        for name in Manifest::names(&view)? {
-            lines.extend(Manifest::load(&view, &name)?.as_ref().map(ListRow::new));
-        }
+        let lines = rows(&Manifest::names(&view)?, &view)?;
         let text = if self.json {
             format!("{}\n", json(&lines))
         } else {
@@ -41,4 +41,21 @@ impl List {
         }
         report.with_interruption_notice(&view)
     }
+}
+
+/// The rows of the jails `names` that exist, with the number of open logins where it is known.
+pub(super) fn rows(names: &[JailName], view: &HostView) -> Result<Vec<ListRow>> {
+    let can_see = view.is_live() && need_root_for_logins().is_ok();
+    let logins = can_see.then(|| logins(Some(names), view)).transpose()?;
+    let mut rows = Vec::new();
+    for name in names {
+        if let Some(manifest) = Manifest::load(view, name)? {
+            let logins = logins.as_ref().map(|logins| {
+                let its = logins.iter().filter(|login| login.jail == *name);
+                its.count()
+            });
+            rows.push(ListRow::new(&manifest, logins));
+        }
+    }
+    Ok(rows)
 }

@@ -9,21 +9,28 @@ mod family;
 pub mod generate;
 mod init;
 mod list;
+mod lock;
 mod noop_cache;
 mod options;
 mod output;
 mod progress;
+mod purge;
+mod relocate;
 mod remove;
 mod rollback;
 mod schema;
 mod sessions;
 mod show;
+mod spec_checks;
 mod spec_files;
+mod spec_source;
 mod stats;
 mod target;
 mod terminal;
 mod transact;
 mod update;
+mod validate;
+mod who;
 mod why;
 
 use std::io::IsTerminal;
@@ -65,6 +72,8 @@ enum Verb {
     Build(build::Build),
     /// Show what build would change.
     Plan(build::PlanSpecs),
+    /// Check specs without root and without a host, for example in CI.
+    Validate(validate::Validate),
     /// Show what has changed on the host since jails were built.
     Check(check::Check),
     /// Rebuild jails from their recorded specs, for example after a host upgrade.
@@ -75,12 +84,22 @@ enum Verb {
     List(list::List),
     /// Show the details of a jail.
     Show(show::Show),
+    /// List the users who are in jails: since when, and from where.
+    Who(who::Who),
     /// Explain why files are in a jail.
     Why(why::Why),
     /// Diagnose why a user of a jail cannot log in, or whether the host can have jails.
     Doctor(doctor::Doctor),
     /// Remove a jail.
     Remove(remove::Remove),
+    /// Move the root of a jail on its file system, with homes, ids and keys.
+    Move(relocate::Move),
+    /// Delete what remove without --purge has left of a jail.
+    Purge(purge::Purge),
+    /// Close the account of a user at once, until it is unlocked.
+    Lock(lock::Lock),
+    /// Open the account of a locked user again.
+    Unlock(lock::Unlock),
     /// List what programs need to run: libraries, interpreters and symbolic links.
     Deps(deps::Deps),
     /// Run a program in a jail as one of its users.
@@ -123,14 +142,20 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Build(verb) => verb.run(options),
         Verb::Plan(verb) => verb.run(options),
+        Verb::Validate(verb) => verb.run(),
         Verb::Check(verb) => verb.run(options),
         Verb::Update(verb) => verb.run(options),
         Verb::Rollback(verb) => verb.run(options),
         Verb::List(verb) => verb.run(),
         Verb::Show(verb) => verb.run(options),
+        Verb::Who(verb) => verb.run(),
         Verb::Why(verb) => verb.run(options),
         Verb::Doctor(verb) => verb.run(options),
         Verb::Remove(verb) => verb.run(options),
+        Verb::Move(verb) => verb.run(options),
+        Verb::Purge(verb) => verb.run(options),
+        Verb::Lock(verb) => verb.run(options),
+        Verb::Unlock(verb) => verb.run(options),
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
         Verb::Stats(verb) => verb.run(options),

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
+use super::purge::with_proof;
 use super::target::Target;
 use super::transact::{Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::error::Result;
 use crate::host::{Host, HostView};
-use crate::plan::{Plan, RemoveOptions, removal};
+use crate::names::JailName;
+use crate::plan::{Manifest, Plan, RemoveOptions, TraceSubject, removal};
 
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
@@ -46,12 +48,30 @@ impl Remove {
             let report = transactions.recovery_report();
             return report.ok_or_else(|| target.not_found());
         }
+        let subjects = self.subjects(&plans, &host)?;
         let what = format!("removal of {}", target.name());
         let outcome = transactions.run(what.clone(), |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
         });
         outcome.inspect_err(|error| transactions.log_failure(&what, error))?;
-        Ok(transactions.report())
+        with_proof(transactions, &subjects, &host, self.writing.json, output)
+    }
+
+    /// The subjects of the search after a removal with `--purge`.
+    fn subjects(&self, plans: &[Plan], view: &HostView) -> Result<Vec<TraceSubject>> {
+        if !self.purge {
+            return Ok(Vec::new());
+        }
+        let gone: Vec<&JailName> = plans.iter().map(|plan| &plan.name).collect();
+        let names = Manifest::names(view)?;
+        let manifests = plans.iter().filter_map(|plan| plan.manifest.as_deref());
+        manifests
+            .map(|manifest| {
+                let stays =
+                    |other: &JailName| other.is_sibling(&manifest.name) && !gone.contains(&other);
+                TraceSubject::of_jail(manifest, !names.iter().any(stays), view)
+            })
+            .collect()
     }
 
     /// Plans the removal of each named jail, as if those before it were removed already.

@@ -101,7 +101,9 @@ impl RollbackTarget {
         match self {
             Self::One(name) => {
                 let plan = plan::roll_back(&name, &HostTemplates(view), view)?;
-                act(plan.ok_or_else(|| nothing_kept(&name))?)
+                let plan = plan.ok_or_else(|| nothing_kept(&name))?;
+                refuse_vanished_root(&plan, view)?;
+                act(plan)
             }
             Self::Family(spec, origin, mut trees) => {
                 for plan in plan_dropped_users(&spec, view)? {
@@ -109,12 +111,28 @@ impl RollbackTarget {
                 }
                 for jail in spec.members() {
                     let tree = trees.remove(&jail.name.value);
-                    act(plan::roll_back_to(&jail, origin.clone(), tree, view)?)?;
+                    let plan = plan::roll_back_to(&jail, origin.clone(), tree, view)?;
+                    refuse_vanished_root(&plan, view)?;
+                    act(plan)?;
                 }
                 Ok(())
             }
         }
     }
+}
+
+/// Refuses to roll back a jail whose root is gone: what would be rolled back to is gone too.
+fn refuse_vanished_root(plan: &Plan, view: &HostView) -> Result<()> {
+    plan.refuse_vanished_root(view).map_err(|mut error| {
+        for finding in &mut error.findings {
+            finding.what = format!("could not roll the jail `{}` back", plan.name);
+            finding.hints.pop();
+        }
+        error.hint(format!(
+            "if it is gone for good, create it again first: jailctl update --recreate {}",
+            plan.name
+        ))
+    })
 }
 
 fn nothing_kept(name: &JailName) -> Error {

@@ -8,9 +8,10 @@ use clap::Args;
 use super::output::CommandOutput;
 use super::target::manifests;
 use crate::apply::session_control;
-use crate::error::{Error, Result};
+use crate::error::{Error, Finding, Result};
 use crate::host::Host;
 use crate::plan::Manifest;
+use crate::resolve::is_managed;
 use crate::show::count;
 
 /// Arguments of `freeze`.
@@ -32,6 +33,9 @@ pub(crate) struct Thaw {
 pub(crate) struct Kill {
     #[command(flatten)]
     jail: Jail,
+    /// Terminate the sessions of this user of the jail only.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// Jail, or all jails of a family.
@@ -93,11 +97,37 @@ impl Thaw {
 
 impl Kill {
     pub(crate) fn run(self) -> Result<CommandOutput> {
-        self.jail.each(|host, manifest| {
-            Ok(match session_control::kill(host, manifest)? {
-                0 => "it has no session".to_owned(),
-                ended => format!("{} ended", count(ended, "process", "processes")),
-            })
-        })
+        let result = |ended: usize| match ended {
+            0 => "it has no session".to_owned(),
+            ended => format!("{} ended", count(ended, "process", "processes")),
+        };
+        let Some(user) = &self.user else {
+            return self
+                .jail
+                .each(|host, manifest| Ok(result(session_control::kill(host, manifest)?)));
+        };
+        let host = Host::new(Path::new("/"))?;
+        let accounts = host.accounts()?;
+        let mut jails = manifests(std::slice::from_ref(&self.jail.target), &host)?;
+        jails.retain(|manifest| manifest.account(user).is_some());
+        let found = accounts.user(user);
+        for manifest in &jails {
+            if let Some(found) = found.filter(|one| is_managed(one, &manifest.name, manifest.gid()))
+            {
+                let ended = session_control::kill_user(&host, manifest, found)?;
+                return Ok(CommandOutput {
+                    text: format!("{}: {user}: {}\n", manifest.name, result(ended)),
+                    changed: true,
+                    ..CommandOutput::default()
+                });
+            }
+        }
+        Err(Finding::new(format!(
+            "`{}` is not a user of the jail `{}`",
+            user.escape_debug(),
+            self.jail.target.escape_debug()
+        ))
+        .hint("`jailctl list` lists the jails with their users")
+        .into())
     }
 }

@@ -1,22 +1,30 @@
 //! `show`: details of one jail.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
+use jailctl_session::cgroup;
 
+use super::list::rows;
 use super::options::RootOption;
 use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
-use super::target::Target;
+use super::target::{Target, members};
+use super::who::logins;
 use crate::error::{Error, Result};
-use crate::host::{Accounts, Digest, Expiry, HostView};
+use crate::host::{Accounts, Digest, Expiry, HostView, need_root_for_logins};
 use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST};
+use crate::names::JailName;
 use crate::plan::manifest::{AccountRecord, RecordKind};
-use crate::plan::{self, Manifest, expiry, spec_as_built};
+use crate::plan::policy_text::policy_lines;
+use crate::plan::{self, Manifest, expiry, locked_users, policy_as_built, spec_as_built};
 use crate::resolve::ResolvedJail;
 use crate::show::jail_details::{
     Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
 };
+use crate::show::session_view::session_json;
+use crate::show::{count, jail_list};
 use crate::spec::{self, Day};
 
 /// Maximum size of a spec, a snippet or a key file, in bytes.
@@ -38,7 +46,14 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
-        let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
+        let target = Target::new(&self.target, &view)?;
+        let Some(manifest) = Manifest::load(&view, target.name())? else {
+            let members = members(target.name(), &view)?;
+            if members.is_empty() {
+                return Err(target.not_found());
+            }
+            return self.family(target.name(), &members, &view);
+        };
         let jail = jail(&view, &manifest)?;
         let text = if self.json {
             let value = json(&jail).map_err(|error| {
@@ -56,7 +71,36 @@ impl Show {
     }
 }
 
+impl Show {
+    /// The jails of a family in the form of `list`.
+    fn family(
+        &self,
+        name: &JailName,
+        members: &[JailName],
+        view: &HostView,
+    ) -> Result<CommandOutput> {
+        let rows = rows(members, view)?;
+        let mut report = CommandOutput::default();
+        if self.json {
+            report.text = format!("{}\n", jail_list::json(&rows));
+        } else {
+            report.text = jail_list::table(&rows);
+            let first = members.first().map_or("", |first| first.as_str());
+            report.notices.push(format!(
+                "`{name}` is a family of {}; `jailctl show {first}` shows one of them",
+                count(members.len(), "jail", "jails")
+            ));
+        }
+        report.with_interruption_notice(view)
+    }
+}
+
 fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
+    let policy = policy_as_built(view, &manifest.name)?;
+    let limits = policy.as_ref().and_then(|policy| policy.limits.as_ref());
+    let is_frozen = |limits| cgroup::is_frozen(manifest.name.as_str(), limits).unwrap_or(false);
+    let can_see = view.is_live() && need_root_for_logins().is_ok();
+    let locked = locked_users(view, &manifest.name)?;
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
     let snippet = match manifest.confinement.as_ref().map(|one| &one.snippet) {
@@ -89,9 +133,15 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
         accounts: manifest
             .accounts
             .iter()
-            .map(|record| account(view, &state, &accounts, record))
+            .map(|record| account(view, &state, &accounts, &locked, record))
             .collect::<Result<_>>()?,
         snippet,
+        session: session_json(policy.as_ref()),
+        session_lines: policy.as_ref().map(policy_lines).unwrap_or_default(),
+        frozen: can_see && limits.is_some_and(is_frozen),
+        logins: can_see
+            .then(|| logins(Some(std::slice::from_ref(&manifest.name)), view))
+            .transpose()?,
         tree: contents(manifest),
         user_dirs: manifest.user_dirs.iter().cloned().collect(),
     })
@@ -100,10 +150,16 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
 /// The spec's file is the running system's, also where the host is a directory.
 fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
     let built = spec_as_built(view, &manifest.name)?;
-    let now = HostView::new(Path::new("/"))?
-        .read(Path::new(&manifest.spec), LIMIT)
-        .ok()
-        .flatten();
+    let path = Path::new(&manifest.spec);
+    // A spec of standard input has no file.
+    let now = if path.is_absolute() {
+        HostView::new(Path::new("/"))?
+            .read(path, LIMIT)
+            .ok()
+            .flatten()
+    } else {
+        None
+    };
     let state = match (&now, &built) {
         (None, _) => FileState::Gone,
         (Some(now), Some(built)) if now == built.as_bytes() => FileState::Unchanged,
@@ -132,6 +188,7 @@ fn account(
     view: &HostView,
     state: &Path,
     accounts: &Accounts,
+    locked: &BTreeSet<String>,
     record: &AccountRecord,
 ) -> Result<Account> {
     let found = accounts.user(&record.name);
@@ -142,6 +199,7 @@ fn account(
     let is = match found.map(|found| expiry(found.expires)) {
         None => "gone".to_owned(),
         Some(Expiry::Never) => "open".to_owned(),
+        Some(Expiry::Closed) if locked.contains(&record.name) => "locked".to_owned(),
         Some(Expiry::Closed) => "closed".to_owned(),
         Some(Expiry::Day(day)) => format!("expires {}", Day(day)),
     };

@@ -1,10 +1,10 @@
 //! Reads spec and template files. Files that users other than root and the caller can write are
 //! refused.
 
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
-use super::family::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::layout::TEMPLATES_DIR;
@@ -37,95 +37,27 @@ pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<Sourc
     Ok((spec, source))
 }
 
-/// Reads and validates the specs of one run. Refuses two specs of one name: the second would undo
-/// the changes of the first, and delete its users.
-///
-/// # Errors
-/// As [`load_spec`].
-pub(crate) fn load_specs(
-    paths: &[PathBuf],
-    host: &HostView,
-) -> Result<Vec<(Spec, Arc<SourceText>)>> {
-    let mut specs: Vec<(Spec, Arc<SourceText>)> = Vec::new();
-    for path in paths {
-        let (spec, source) = load_spec(path, host)?;
-        let name = &spec.name;
-        let other = specs.iter().zip(paths);
-        let mut other = other.filter(|((other, _), _)| other.name.value == name.value);
-        if let Some((_, first)) = other.next() {
-            return Err(
-                Finding::new(format!("two specs for the jail `{}`", name.value))
-                    .why(format!(
-                        "`{}` and `{}` have the same name, and the second would undo the first",
-                        first.display().to_string().escape_debug(),
-                        path.display().to_string().escape_debug()
-                    ))
-                    .hint("pass only one of them, or give each a different `name`")
-                    .with_span(&name.span, "this name")
-                    .into(),
-            );
-        }
-        specs.push((spec, source));
-    }
-    Ok(specs)
+/// Whether a word of the command line is the path of a spec file, and no name of a jail.
+pub(crate) fn is_spec_path(word: &str) -> bool {
+    word.contains('/')
+        || Path::new(word)
+            .extension()
+            .is_some_and(|extension| extension == "toml")
 }
 
-/// Refuses specs whose jail was built from another file: a copy in which `name` was not changed
-/// would take over that jail, and delete the accounts that the copy does not name. Moved files, and
-/// copies with the same text, are accepted.
+/// Reads a spec from standard input.
 ///
 /// # Errors
-/// [`ErrorKind::Spec`] with a finding for each such spec.
-pub(crate) fn refuse_other_files(
-    paths: &[PathBuf],
-    specs: &[(Spec, Arc<SourceText>)],
-    host: &HostView,
-) -> Result<()> {
-    let running = HostView::new(Path::new("/"))?;
-    let mut findings = Vec::new();
-    for (path, (spec, source)) in paths.iter().zip(specs) {
-        let here = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-        // All jails of a family are built from one file.
-        let jails = if spec.is_family() {
-            members(&spec.name.value, host)?
-                .into_iter()
-                .take(1)
-                .collect()
-        } else {
-            vec![spec.name.value.clone()]
-        };
-        for name in jails {
-            let Some(built_from) = Manifest::spec_of(host, &name)?.filter(|from| *from != here)
-            else {
-                continue;
-            };
-            let inode = |path: &Path| -> Result<_> {
-                Ok(running.stat(path)?.map(|stat| (stat.dev, stat.ino)))
-            };
-            let is_there = inode(&built_from)?;
-            let has_moved = is_there.is_none() || is_there == inode(&here)?;
-            let is_same = plan::spec_as_built(host, &name)?.as_deref() == Some(&*source.text);
-            if has_moved || is_same {
-                continue;
-            }
-            let shown = built_from.display().to_string();
-            findings.push(
-                Finding::new(format!("could not build the jail `{}` from `{}`", spec.name.value, path.display()))
-                    .why(format!("it was built from `{}`, which is another file and still exists", shown.escape_debug()))
-                    .with_span(&spec.name.span, "this name")
-                    .hint("for a new jail, choose another `name`")
-                    .hint("to replace the other file, pass `--from-here`: accounts that this spec does not name are deleted"),
-            );
-            break;
-        }
-    }
-    if findings.is_empty() {
-        return Ok(());
-    }
-    Err(Error {
-        kind: ErrorKind::Spec,
-        findings,
-    })
+/// [`ErrorKind::Spec`] if it is too large, or not UTF-8; [`ErrorKind::Failed`] if it cannot be
+/// read.
+pub(crate) fn read_standard_input() -> Result<Arc<SourceText>> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(LIMIT)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", Path::new("standard input"), &error))?;
+    spec::source("standard input", bytes)
 }
 
 /// Recorded spec of a jail, parsed with the present templates of `host`, and its text.

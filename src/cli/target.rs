@@ -3,7 +3,7 @@
 use std::path::Path;
 
 pub(crate) use super::family::members;
-use super::spec_files::{LIMIT, load_spec};
+use super::spec_files::{LIMIT, is_spec_path, load_spec};
 use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailName;
@@ -26,11 +26,7 @@ impl Target {
     /// # Errors
     /// [`crate::error::ErrorKind::Spec`] if it is neither a valid name nor a valid spec.
     pub(crate) fn new(word: &str, host: &HostView) -> Result<Self> {
-        if word.contains('/')
-            || Path::new(word)
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-        {
+        if is_spec_path(word) {
             let (spec, _) = load_spec(Path::new(word), host)?;
             return Ok(Self::Spec(Box::new(spec)));
         }
@@ -88,13 +84,28 @@ impl Target {
     }
 }
 
+/// Most names of a long list that a message has.
+const FEW: usize = 5;
+
 /// Error about the name of a family where a jail is expected.
 pub(crate) fn ambiguous(name: &JailName, members: &[JailName]) -> Error {
-    let names = members.iter().map(JailName::as_str);
+    let names: Vec<&str> = members.iter().map(JailName::as_str).collect();
     Finding::new(format!("`{name}` is a family of jails"))
         .why("expected a single jail")
-        .hint(format!("choose one: {}", list(names, "or")))
+        .hint(format!("choose one of {}", few(&names)))
         .into()
+}
+
+/// The first of some names, and the number of the others: "`a`, `b` and 7 more".
+pub(crate) fn few(names: &[&str]) -> String {
+    if names.len() <= FEW {
+        return list(names.iter().copied(), "and");
+    }
+    let first: Vec<String> = names[..FEW]
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    format!("{} and {} more", first.join(", "), names.len() - FEW)
 }
 
 /// Manifests of the jails in `words`, or of all jails if `words` is empty.
@@ -138,6 +149,9 @@ pub(crate) fn targets(words: &[String], view: &HostView) -> Result<Vec<Target>> 
 /// Whether the spec file of a jail has changed since the last build. A missing file counts as
 /// unchanged.
 pub(crate) fn spec_changed(manifest: &Manifest, view: &HostView) -> Result<bool> {
+    if !Path::new(&manifest.spec).is_absolute() {
+        return Ok(false);
+    }
     let now = view
         .on_live_host(|live| live.read(Path::new(&manifest.spec), LIMIT))
         .ok()

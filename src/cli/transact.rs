@@ -11,6 +11,7 @@ use crate::host::{Host, Lock};
 use crate::names::JailName;
 use crate::plan::{self, Plan};
 use crate::show;
+use crate::show::run_summary::{JailLine, Outcome, run_summary};
 
 /// The transactions of one command. The host's lock is held as long as this exists.
 pub(super) struct Transactions<'a> {
@@ -35,7 +36,7 @@ struct Batch {
     /// Whether a plan has steps.
     is_changed: bool,
     /// One line for each jail.
-    text: String,
+    lines: Vec<JailLine>,
     /// Notices of plans.
     plan_notices: Vec<String>,
 }
@@ -109,7 +110,7 @@ impl<'a> Transactions<'a> {
         self.done.plans.extend(batch.plans);
         self.done.count += batch.count;
         self.done.is_changed |= batch.is_changed;
-        self.done.text.push_str(&batch.text);
+        self.done.lines.extend(batch.lines);
         self.done.plan_notices.extend(batch.plan_notices);
         Ok(())
     }
@@ -161,7 +162,7 @@ impl<'a> Transactions<'a> {
             }
         }
         CommandOutput {
-            text: done.text,
+            text: run_summary(&done.lines, output.verbose),
             notices,
             changed,
             ..CommandOutput::default()
@@ -175,7 +176,7 @@ impl Applier<'_, '_> {
         let plan = Arc::new(plan);
         self.transaction
             .apply(&plan, &mut self.output.step_logger())?;
-        self.batch.text.push_str(&summary(&plan));
+        self.batch.lines.push(summary(&plan));
         self.batch.plan_notices.extend(plan.notices.iter().cloned());
         self.batch.count += 1;
         self.batch.is_changed |= !plan.steps.is_empty();
@@ -187,7 +188,7 @@ impl Applier<'_, '_> {
 
     /// Reports a jail that is known to be as its spec says, with the notices about it.
     pub(super) fn skip(&mut self, jail: &JailName, notices: Vec<String>) {
-        self.batch.text.push_str(&nothing_to_do(jail));
+        self.batch.lines.push(nothing_to_do(jail));
         self.batch.plan_notices.extend(notices);
     }
 }
@@ -203,10 +204,7 @@ pub(super) fn show_plans(
     let text = if json {
         format!("{}\n", show::plan::json(&plans, warnings))
     } else {
-        plans
-            .iter()
-            .map(|plan| show::plan::text(plan, output.verbose, output.paint))
-            .collect()
+        show::plan::texts(&plans, output.verbose, output.paint)
     };
     CommandOutput {
         text,
@@ -214,8 +212,12 @@ pub(super) fn show_plans(
     }
 }
 
-fn nothing_to_do(jail: &JailName) -> String {
-    format!("{jail}: nothing to do\n")
+fn nothing_to_do(jail: &JailName) -> JailLine {
+    JailLine {
+        jail: jail.clone(),
+        outcome: Outcome::Unchanged,
+        text: "nothing to do".to_owned(),
+    }
 }
 
 /// The notice about processes that still run files which an applied plan has replaced.
@@ -235,13 +237,23 @@ fn outdated(plan: &Plan, host: &Host) -> Result<Option<String>> {
 }
 
 /// The line about an applied plan.
-fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan) -> JailLine {
+    let line = |outcome, text| JailLine {
+        jail: plan.name.clone(),
+        outcome,
+        text,
+    };
     if plan.removal.is_some() {
-        return format!("{}: removed\n", plan.name);
+        return line(Outcome::Removed, "removed".to_owned());
     }
+    if !plan.is_change() {
+        return nothing_to_do(&plan.name);
+    }
+    let changes = show::plan::changes(plan);
     let target = match &plan.target {
-        Some(target) if plan.is_change() => target,
-        _ => return nothing_to_do(&plan.name),
+        // The difference to the build before says more than the numbers of the whole jail.
+        Some(target) if plan.manifest.is_none() => target,
+        _ => return line(Outcome::Built, changes),
     };
     let users: Vec<&str> = (target.jail.accounts.iter())
         .map(|account| account.name.as_str())
@@ -251,11 +263,13 @@ fn summary(plan: &Plan) -> String {
     } else {
         format!(" ({})", users.join(", "))
     };
-    format!(
-        "{}: built at {}: {}, {}{names}\n",
-        plan.name,
-        plan.root.display(),
-        show::count(target.jail.tree.len(), "entry", "entries"),
-        show::count(users.len(), "user", "users"),
+    line(
+        Outcome::Built,
+        format!(
+            "built at {}: {}, {}{names}",
+            plan.root.display(),
+            show::count(target.jail.tree.len(), "entry", "entries"),
+            show::count(users.len(), "user", "users"),
+        ),
     )
 }

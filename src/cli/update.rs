@@ -1,7 +1,7 @@
 //! `update`: each jail is built again from its recorded spec, with the current files of the host.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -29,6 +29,9 @@ pub(crate) struct Update {
     /// Only jails that contain a file of one of these packages, separated by commas.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     packages: Vec<String>,
+    /// Create jails again whose root is gone, with empty homes.
+    #[arg(long)]
+    recreate: bool,
     #[command(flatten)]
     root: RootOption,
     #[command(flatten)]
@@ -40,24 +43,33 @@ impl Update {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = self.root.view()?;
-            let mut plans = Vec::new();
-            for group in transaction_groups(self.affected_jails(&view)?, &view)? {
+            let (mut plans, mut notices) = (Vec::new(), Vec::new());
+            let affected = self.affected_jails(&view, &mut notices)?;
+            for group in transaction_groups(affected, &view)? {
                 let jails = specs_as_built(&group, &view)?;
                 let postponed = postponed_sessions(&jails, &view)?;
                 for (spec, origin) in jails {
                     let alone = group.len() == 1;
-                    plans.push(plan_update(&spec, origin, alone, &postponed, &view)?);
+                    plans.push(self.plan(&spec, origin, alone, &postponed, &view)?);
                 }
             }
-            return show_plans(&plans, &[], self.writing.json, output)
-                .with_interruption_notice(&view);
+            let mut shown = show_plans(&plans, &notices, self.writing.json, output);
+            if !self.writing.json {
+                shown.notices = notices;
+            }
+            return shown.with_interruption_notice(&view);
         }
         let host = Host::new(&root)?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut failed: Option<Error> = None;
-        for group in transaction_groups(self.affected_jails(&host)?, &host)? {
+        let mut notices = Vec::new();
+        let jails = self.affected_jails(&host, &mut notices)?;
+        for notice in notices {
+            transactions.notice(notice);
+        }
+        for group in transaction_groups(jails, &host)? {
             // The other jails are updated all the same.
-            if let Err(error) = update_group(&group, &host, &mut transactions) {
+            if let Err(error) = self.update_group(&group, &host, &mut transactions) {
                 transactions.log_failure(&update_of(&group), &error);
                 let name = match group.as_slice() {
                     [alone] => alone.name.as_str(),
@@ -89,62 +101,88 @@ impl Update {
     }
 
     /// The named jails, or all; with `--packages` those that have a file of one of the packages.
-    fn affected_jails(&self, view: &HostView) -> Result<Vec<Manifest>> {
+    /// Adds notices about packages of which no jail has a file.
+    fn affected_jails(&self, view: &HostView, notices: &mut Vec<String>) -> Result<Vec<Manifest>> {
         let mut jails = manifests(&self.targets, view)?;
         if self.packages.is_empty() {
             return Ok(jails);
         }
-        let mut files = HashSet::new();
+        let files: HashSet<&Path> = jails.iter().flat_map(files_of).collect();
+        let mut changed = HashSet::new();
+        let mut is_any = false;
         for package in &self.packages {
             let mut names = vec![package.clone()];
             while let Some(name) = names.pop() {
                 match view.package(&name)? {
                     Package::Files(listed) => {
-                        files.extend(listed.iter().map(|path| merged(path).to_owned()));
+                        let of_jails = listed.iter().filter_map(|path| files.get(merged(path)));
+                        changed.extend(of_jails.copied());
                     }
                     Package::MultiArch(each) => names.extend(each),
-                    // The package may just have been removed: any jail may have its files.
-                    Package::Missing | Package::UnsupportedDatabase(_) => return Ok(jails),
+                    // It may just have been removed: any jail may have its files.
+                    Package::Missing => {
+                        is_any = true;
+                        notices.push(format!(
+                            "no package `{}` is installed: all jails are updated, since it may have been removed",
+                            name.escape_debug()
+                        ));
+                    }
+                    Package::UnsupportedDatabase(_) => is_any = true,
                 }
             }
         }
-        jails.retain(|jail| {
-            jail.entries.iter().any(|(path, record)| {
-                let source = match &record.kind {
-                    RecordKind::File { source, .. } => source.as_ref().map(|(path, _)| path),
-                    _ => None,
-                };
-                files.contains(merged(Path::new(path.as_str())))
-                    || source.is_some_and(|source| files.contains(merged(source)))
-            })
-        });
-        Ok(jails)
-    }
-}
-
-/// Builds jails again in one transaction.
-fn update_group(
-    group: &[Manifest],
-    host: &Host,
-    transactions: &mut Transactions<'_>,
-) -> Result<()> {
-    let jails = specs_as_built(group, host)?;
-    let postponed = postponed_sessions(&jails, host)?;
-    for manifest in group {
-        if spec_changed(manifest, host)? {
-            transactions.notice(format!(
-                "`{}` is updated from its recorded spec: `{}` has changed since, and `jailctl build` applies it",
-                manifest.name, manifest.spec
+        if changed.is_empty() && !is_any {
+            notices.push(format!(
+                "no jail has a file of `{}`",
+                self.packages.join("`, `").escape_debug()
             ));
         }
+        let changed: HashSet<PathBuf> = changed.into_iter().map(Path::to_owned).collect();
+        jails.retain(|jail| is_any || files_of(jail).any(|file| changed.contains(file)));
+        Ok(jails)
     }
-    transactions.run(update_of(group), |applier| {
-        let mut jails = jails.into_iter();
-        jails.try_for_each(|(spec, origin)| {
-            let alone = group.len() == 1;
-            applier.apply(plan_update(&spec, origin, alone, &postponed, host)?)
+
+    /// Builds jails again in one transaction.
+    fn update_group(
+        &self,
+        group: &[Manifest],
+        host: &Host,
+        transactions: &mut Transactions<'_>,
+    ) -> Result<()> {
+        let jails = specs_as_built(group, host)?;
+        let postponed = postponed_sessions(&jails, host)?;
+        for manifest in group {
+            if spec_changed(manifest, host)? {
+                transactions.notice(format!(
+                    "`{}` is updated from its recorded spec: `{}` has changed since, and `jailctl build` applies it",
+                    manifest.name, manifest.spec
+                ));
+            }
+        }
+        transactions.run(update_of(group), |applier| {
+            let mut jails = jails.into_iter();
+            jails.try_for_each(|(spec, origin)| {
+                let alone = group.len() == 1;
+                applier.apply(self.plan(&spec, origin, alone, &postponed, host)?)
+            })
         })
-    })
+    }
+
+    /// Plans the update of a jail, `alone` or with all others of its family.
+    fn plan(
+        &self,
+        spec: &Spec,
+        origin: SourceText,
+        alone: bool,
+        postponed: &PostponedSessions,
+        view: &HostView,
+    ) -> Result<Plan> {
+        let plan = plan_update(spec, origin, alone, postponed, view)?;
+        if !self.recreate {
+            plan.refuse_vanished_root(view)?;
+        }
+        Ok(plan)
+    }
 }
 
 /// Name of the run in messages: "update of arkham".
@@ -162,7 +200,6 @@ fn plan_update(
     view: &HostView,
 ) -> Result<Plan> {
     let plan = postponed.build_plan(spec, origin, view)?;
-    plan.refuse_vanished_root(view)?;
     if alone {
         plan::ensure_whole_family(&plan, "update", "", view)?;
     }
@@ -245,6 +282,25 @@ fn specs_as_built(group: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Sour
         }
     }
     Ok(jails)
+}
+
+/// The files of a jail without `/usr`, and the files of the host that they were copied from.
+/// Directories belong to many packages.
+fn files_of(jail: &Manifest) -> impl Iterator<Item = &Path> {
+    let entries = jail.entries.iter();
+    let entries = entries.filter(|(path, record)| match record.kind {
+        RecordKind::Directory => false,
+        // Links such as `/bin` stand for directories.
+        RecordKind::Symlink { .. } => path.relative().components().count() > 1,
+        RecordKind::File { .. } | RecordKind::Device { .. } => true,
+    });
+    entries.flat_map(|(path, record)| {
+        let source = match &record.kind {
+            RecordKind::File { source, .. } => source.as_ref().map(|(path, _)| merged(path)),
+            _ => None,
+        };
+        std::iter::once(merged(Path::new(path.as_str()))).chain(source)
+    })
 }
 
 /// A path without `/usr`: package lists contain `/bin/ls` where the file is `/usr/bin/ls`.

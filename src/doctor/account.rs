@@ -6,7 +6,7 @@ use std::path::Path;
 use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::host::today;
-use crate::plan::is_closed;
+use crate::plan::{is_closed, locked_users};
 use crate::spec::Day;
 
 /// Files by which an administrator closes the host to all users but root: nologin(5).
@@ -43,10 +43,16 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let today = today();
     if let Some(day) = found.expires.filter(|day| *day <= today) {
         let reason = if is_closed(Some(day)) {
+            let is_locked = locked_users(case.view, &case.manifest.name)?.contains(user);
+            let fix = if is_locked {
+                format!("run `jailctl unlock {user}`: `jailctl lock` has closed it")
+            } else {
+                format!("{}, which opens it if the spec has the user", case.build())
+            };
             Problem::new(
                 ProblemCode::AccountClosed,
                 format!("the account `{user}` is closed"),
-                format!("{}, which opens it if the spec has the user", case.build()),
+                fix,
             )
         } else {
             Problem::new(

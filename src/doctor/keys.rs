@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::layout::KEYS_DIR;
+use crate::plan::locked_users;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
 
@@ -35,7 +36,9 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             case.build(),
         )
         .why("it contains the authorized keys of the account");
-        return Ok(if by_password {
+        // A lock deletes the keys, and is a problem of the account.
+        let is_locked = locked_users(case.view, &case.manifest.name)?.contains(&case.user);
+        return Ok(if by_password || is_locked {
             Vec::new()
         } else {
             vec![reason]

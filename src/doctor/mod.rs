@@ -16,7 +16,7 @@ mod sshd;
 use crate::error::Result;
 use crate::host::HostView;
 use crate::names::JailName;
-use crate::plan::{Manifest, exposure_as_built};
+use crate::plan::{Manifest, exposure_as_built, user_dir_flaw};
 
 pub use host::problems as host_problems;
 pub use problems::{Problem, ProblemCode};
@@ -35,6 +35,9 @@ pub struct Diagnosis {
     /// Access that the user has to the host in a plain chroot; `None` in a session, and if no
     /// program of the user runs.
     pub exposure: Option<String>,
+    /// Flaws of the user directories of the user, with which a login works nevertheless: fits after
+    /// the path.
+    pub user_dirs: Vec<String>,
 }
 
 /// Diagnoses `user`: every problem of a login, and everything that runs as `user` outside of the
@@ -75,10 +78,33 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     reasons.extend(sshd::problems(&case, is_member)?);
     let outside = outside::problems(&case)?;
     let exposure = exposure_as_built(&case.manifest, view)?;
+    let user_dirs = user_dir_flaws(&case)?;
     Ok(Some(Diagnosis {
         jail: case.manifest.name,
         reasons,
         outside,
         exposure,
+        user_dirs,
     }))
+}
+
+/// The flaws of owner and mode of the recorded directories of the user.
+fn user_dir_flaws(case: &Subject<'_>) -> Result<Vec<String>> {
+    let manifest = &case.manifest;
+    let Some(account) = manifest.account(&case.user) else {
+        return Ok(Vec::new());
+    };
+    let mut flaws = Vec::new();
+    for (path, record) in &manifest.entries {
+        if !record.kept || record.owner.uid != account.uid {
+            continue;
+        }
+        let shown = manifest.root.join(path.relative());
+        let flaw = match case.view.lstat(&shown)? {
+            None => Some("it is missing".to_owned()),
+            Some(stat) => user_dir_flaw(&stat, record.owner),
+        };
+        flaws.extend(flaw.map(|flaw| format!("`{}`: {flaw}", shown.display())));
+    }
+    Ok(flaws)
 }

@@ -94,6 +94,7 @@ fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
         return Ok(None);
     };
     let why = match case.view.lstat(path)? {
+        None if mount.optional => return Ok(None),
         None => "it is gone",
         Some(stat) if stat.kind() != FileKind::Directory => "it is no directory",
         Some(_) => return Ok(None),
@@ -103,7 +104,8 @@ fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
         path.display(),
         mount.target.display()
     );
-    let fix = "restore the directory, or remove the mount from the spec and build the jail";
+    let fix =
+        "restore the directory, or set `optional = true` in its `[[mount]]` and build the jail";
     Ok(Some(Problem::new(ProblemCode::Mount, what, fix).why(why)))
 }
 

@@ -136,6 +136,19 @@ impl Host {
             .map(drop)
     }
 
+    /// Renames an account of the running system and sets its home in passwd(5). Its files are not
+    /// touched.
+    ///
+    /// # Errors
+    /// `Failed` if usermod(8) refuses, as it does while a process of the user runs.
+    pub fn rename_account(&self, from: &str, to: &str, home: &str) -> Result<()> {
+        let action = format!("rename the account `{from}`");
+        self.tool("usermod")
+            .args(["--login", to, "--home", home, from])
+            .check(&action)
+            .map(drop)
+    }
+
     /// Sets the expiry date of an account.
     ///
     /// # Errors

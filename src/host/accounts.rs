@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::account_entry::{AccountFields, Group, UserEntry};
-use super::derived::Input;
+use super::derived_facts::Input;
 use super::view::HostView;
 use crate::error::Result;
 

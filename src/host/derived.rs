@@ -1,62 +1,15 @@
 //! Facts that were derived from files of a host, such as its accounts. A run of many jails needs
 //! them for each jail: they are kept as long as none of the files changes.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::any::TypeId;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::access_log::{FollowMode, is_settled};
-use super::stat::Stat;
+use super::access_log::FollowMode;
+use super::derived_facts::{Input, Kept};
 use super::view::HostView;
 use crate::error::Result;
-
-/// A path that a fact was derived from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Input {
-    /// Absolute path on the host.
-    pub(super) path: PathBuf,
-    /// Whether the names in it were read.
-    pub(super) is_listed: bool,
-    /// Whether each change of it is a new inode, as of the account files.
-    pub(super) is_replaced: bool,
-    /// Stat of the inode that was read; `None` if there was none.
-    pub(super) stat: Option<Stat>,
-}
-
-impl Input {
-    /// Whether a further change of the inode would show in its stat.
-    fn is_settled(&self, now: Duration) -> bool {
-        let stat = self.stat.as_ref();
-        self.is_replaced || stat.is_none_or(|stat| is_settled(stat, now))
-    }
-}
-
-/// The facts of a run, by their type.
-#[derive(Default)]
-pub(super) struct DerivedFacts {
-    derived: Mutex<HashMap<TypeId, Kept>>,
-    of_run: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-}
-
-impl DerivedFacts {
-    fn facts(&self) -> MutexGuard<'_, HashMap<TypeId, Kept>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Kept {
-    inputs: Vec<Input>,
-    fact: Arc<dyn Any + Send + Sync>,
-}
-
-impl fmt::Debug for DerivedFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DerivedFacts")
-    }
-}
 
 impl Input {
     /// A file that is read, or a directory whose names are read, as it is now.
@@ -74,8 +27,8 @@ impl Input {
 }
 
 impl HostView {
-    /// The value that `parse` derives from a text file of at most `limit` bytes, or from none. Bytes
-    /// that are not UTF-8 become U+FFFD.
+    /// The value that `parse` derives from a text file of at most `limit` bytes, or from none.
+    /// Bytes that are not UTF-8 become U+FFFD.
     ///
     /// # Errors
     /// `Failed` if the file cannot be read, or is larger.
@@ -112,8 +65,8 @@ impl HostView {
 
     /// The fact of this type that was derived before, if no input has changed since, or the result
     /// of `derive` with its inputs. Inodes are compared by device, number, size and times: a file
-    /// that is replaced has another inode. The stat of an input is taken before its content is read,
-    /// or of the descriptor that is read.
+    /// that is replaced has another inode. The stat of an input is taken before its content is
+    /// read, or of the descriptor that is read.
     ///
     /// # Errors
     /// Those of `derive`, and `Failed` if an input cannot be read.

@@ -11,8 +11,9 @@ use super::provenance::Lookup;
 use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// Creates the file `path` of the running system with mode 0644, relative to the working directory;
-/// `false` if it exists, which is never changed.
+/// Creates the file `path` of the running system with mode 0600, relative to the working directory;
+/// `false` if it exists, which is never changed. Only the owner can read it: a spec can contain
+/// password hashes.
 ///
 /// # Errors
 /// `Failed` if the directory does not exist, or is reached by a link that is not followed (see
@@ -34,7 +35,7 @@ pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
             );
         }
     };
-    let mode = Mode::from_raw_mode(0o644);
+    let mode = Mode::from_raw_mode(0o600);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = match openat(&directory, name, flags, mode) {
         Ok(handle) => handle,

@@ -231,6 +231,14 @@ impl Process {
         }
     }
 
+    /// The name of the program that the process runs (comm), which the process can change; escaped
+    /// for output. `None` if the process has ended.
+    pub fn command(&self) -> Option<String> {
+        let status = read(&proc().ok()?, self.pid, "status")?;
+        let name = field(&status, "Name")?.escape_debug().to_string();
+        self.is_there().then_some(name)
+    }
+
     /// Whether the process still exists.
     fn is_there(&self) -> bool {
         let seen = proc().ok().and_then(|proc| look(&proc, self.pid));
@@ -250,7 +258,7 @@ impl Process {
 
     /// Every process that is visible to the caller, without zombies. A process that ends during the
     /// pass is left out.
-    fn all() -> Result<Vec<ProcessInfo>> {
+    pub(super) fn all() -> Result<Vec<ProcessInfo>> {
         let mut all = Vec::new();
         Self::each(|proc, pid| all.extend(look(proc, pid)))?;
         Ok(all)
@@ -277,13 +285,13 @@ impl Process {
     }
 }
 
-fn proc() -> std::result::Result<OwnedFd, Errno> {
+pub(super) fn proc() -> std::result::Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open("/proc", flags, Mode::empty())
 }
 
 /// A file of proc(5) about a process, as text.
-fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
+pub(super) fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
     read_up_to(proc, pid, name, LIMIT)
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::access_log::{AccessLog, FollowMode};
 use super::account_entry::NewAccount;
-use super::derived::DerivedFacts;
+use super::derived_facts::DerivedFacts;
 use super::overlay::AssumedAccounts;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};

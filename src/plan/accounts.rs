@@ -1,13 +1,18 @@
 //! The steps that create, modify, open and remove the group and the accounts of a jail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use super::expiry::{expiry, is_closed};
 use super::manifest::{AccountRecord, Manifest, OriginalAccount};
 use super::step::Step;
 use super::text_file::TEXT_LIMIT;
 use crate::error::{Error, Result};
-use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
-use crate::layout::KEYS_DIR;
+use crate::host::{
+    AccountFields, Accounts, Expiry, HostView, NewAccount, Ownership, Stat, UserEntry,
+};
+use crate::layout::{KEYS_DIR, PUBLIC_MODE, STATE};
+use crate::names::JailName;
 use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
@@ -168,23 +173,25 @@ pub(super) fn account_exit_step(
     })
 }
 
-/// The steps that write keys and set passwords. `is_closed`: whether an earlier step closes the
-/// accounts and so deletes their keys.
+/// The steps that write keys and set passwords; locked users get no keys. `is_closed`: whether an
+/// earlier step closes the accounts and so deletes their keys.
 pub(super) fn credential_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
+    locked: &BTreeSet<String>,
     is_closed: bool,
     view: &HostView,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    let keys = ResolvedJail::state(&wanted.name).join(KEYS_DIR);
     for account in &wanted.accounts {
-        let have = view.read(&keys.join(&account.name), TEXT_LIMIT)?;
-        if is_closed || have.as_deref() != Some(account.keys.as_bytes()) {
-            steps.push(Step::WriteKeys {
+        if !locked.contains(&account.name) {
+            let because = key_flaw(&wanted.name, &account.name, Some(&account.keys), view)?;
+            let because = because.or_else(|| is_closed.then(|| "they are deleted".to_owned()));
+            steps.extend(because.map(|because| Step::WriteKeys {
                 user: account.name.clone(),
                 text: account.keys.clone(),
-            });
+                because,
+            }));
         }
         let found = accounts.user(&account.name);
         let encrypted = found.and_then(|found| found.password.as_deref());
@@ -206,15 +213,107 @@ pub(super) fn credential_steps(
     Ok(steps)
 }
 
-/// The steps that open accounts which are closed, or which expire on another day than they should.
+/// The difference of the authorized keys of a user, of their file and its directories; `None` if
+/// there is none. `wanted` is the text of the file, if it is known.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the file cannot be read.
+pub(super) fn key_flaw(
+    jail: &JailName,
+    user: &str,
+    wanted: Option<&str>,
+    view: &HostView,
+) -> Result<Option<String>> {
+    let keys = ResolvedJail::state(jail).join(KEYS_DIR);
+    Ok(match view.read_with_stat(&keys.join(user), TEXT_LIMIT)? {
+        None => Some("they are gone".to_owned()),
+        Some((text, _)) if wanted.is_some_and(|wanted| text != wanted.as_bytes()) => {
+            Some("they were changed".to_owned())
+        }
+        Some((_, stat)) => match flaw(&stat, Ownership::root(PUBLIC_MODE)) {
+            None => flaw_of_key_dirs(&keys, view)?,
+            flaw => flaw,
+        },
+    })
+}
+
+/// The difference of owner and mode from what they are to be; `None` if there is none.
+fn flaw(found: &Stat, wanted: Ownership) -> Option<String> {
+    let is = found.ownership();
+    if (is.uid, is.gid) != (wanted.uid, wanted.gid) {
+        Some(format!("the file belongs to {}:{}", is.uid, is.gid))
+    } else if is.mode != wanted.mode {
+        Some(format!("the mode of the file is {:04o}", is.mode))
+    } else {
+        None
+    }
+}
+
+/// The difference of owner or mode of the directory of keys and those above it, which sshd(8)
+/// passes as the user; `None` if there is none. Directories that do not exist are created.
+fn flaw_of_key_dirs(keys: &Path, view: &HostView) -> Result<Option<String>> {
+    for dir in keys.ancestors().take_while(|dir| dir.starts_with(STATE)) {
+        let Some(stat) = view.lstat(dir)? else {
+            continue;
+        };
+        let is = stat.ownership();
+        if !is.is_root_only() {
+            return Ok(Some(format!(
+                "others than root can change the directory `{}` ({}:{}, mode {:04o})",
+                dir.display(),
+                is.uid,
+                is.gid,
+                is.mode
+            )));
+        }
+        if is.mode & 0o001 == 0 {
+            return Ok(Some(format!(
+                "their user may not pass the directory `{}` (mode {:04o})",
+                dir.display(),
+                is.mode
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// The steps that close the accounts of locked users which are open, or which have keys.
+pub(super) fn lock_steps(
+    wanted: &ResolvedJail,
+    accounts: &Accounts,
+    locked: &BTreeSet<String>,
+    view: &HostView,
+) -> Result<Vec<Step>> {
+    let keys = ResolvedJail::state(&wanted.name).join(KEYS_DIR);
+    let mut steps = Vec::new();
+    for account in wanted
+        .accounts
+        .iter()
+        .filter(|one| locked.contains(&one.name))
+    {
+        let Some(found) = accounts.user(&account.name) else {
+            continue;
+        };
+        if !is_closed(found.expires) || view.lstat(&keys.join(&account.name))?.is_some() {
+            steps.push(Step::DisableAccount {
+                user: account.name.clone(),
+            });
+        }
+    }
+    Ok(steps)
+}
+
+/// The steps that open accounts which are closed, or which expire on another day than they should;
+/// those of locked users stay closed.
 pub(super) fn enable_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
+    locked: &BTreeSet<String>,
     is_closed: bool,
     manifest: Option<&Manifest>,
 ) -> Vec<Step> {
     let recorded = |name: &str| manifest.and_then(|manifest| manifest.account(name));
-    let wanted = wanted.accounts.iter();
+    let wanted = (wanted.accounts.iter()).filter(|account| !locked.contains(&account.name));
     let step = |account: &WantedAccount| {
         let found = accounts.user(&account.name);
         // An earlier step closes it: its expiry date is restored.
@@ -246,18 +345,4 @@ fn enable_until(
         .is_some_and(|day| is == Expiry::Day(day));
     let is_wrong = is == Expiry::Closed || is != wanted && (account.expires.is_some() || was_ours);
     is_wrong.then_some(wanted)
-}
-
-/// Whether an expiry date closes an account, in days since 1970-01-01.
-pub fn is_closed(expires: Option<i64>) -> bool {
-    expires.is_some_and(|day| day <= 1)
-}
-
-/// The expiry that an account has, to restore it.
-pub fn expiry(expires: Option<i64>) -> Expiry {
-    match expires {
-        None => Expiry::Never,
-        Some(day) if is_closed(Some(day)) => Expiry::Closed,
-        Some(day) => Expiry::Day(day),
-    }
 }

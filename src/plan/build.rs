@@ -1,5 +1,7 @@
 //! From a spec to the plan of a build.
 
+use std::path::Path;
+
 use super::compare::{Depth, compare};
 use super::observe::{observe_host, observe_root};
 use super::step_order::{Comparison, order};
@@ -17,11 +19,21 @@ use crate::spec::Spec;
 /// cannot be built on this host; [`crate::error::ErrorKind::Failed`] if the host cannot be read, or
 /// a change has to wait, for example for the end of a session.
 pub fn build_plan(spec: &Spec, source: SourceText, view: &HostView) -> Result<Plan> {
-    build_plan_with(spec, source, Depth::Metadata, None, view)
+    build_plan_with(spec, source, Depth::Metadata, None, None, view)
+}
+
+/// Plans as [`build_plan`] does for a jail whose root was renamed from `from` to that of `spec`
+/// since it was built.
+///
+/// # Errors
+/// As [`build_plan`].
+pub fn build_moved(spec: &Spec, source: SourceText, from: &Path, view: &HostView) -> Result<Plan> {
+    build_plan_with(spec, source, Depth::Metadata, None, Some(from), view)
 }
 
 /// Plans as [`build_plan`] does. `depth` sets whether the content of unchanged files is read;
-/// `tree`, if given, replaces the tree that the spec resolves to.
+/// `tree`, if given, replaces the tree that the spec resolves to; `moved_from` is the former root
+/// of a jail that was moved.
 ///
 /// # Errors
 /// As [`build_plan`].
@@ -30,9 +42,10 @@ pub(super) fn build_plan_with(
     source: SourceText,
     depth: Depth,
     tree: Option<Tree>,
+    moved_from: Option<&Path>,
     view: &HostView,
 ) -> Result<Plan> {
-    let found = observe_host(spec, view)?;
+    let found = observe_host(spec, moved_from, view)?;
     let jail = resolve(spec, &found.accounts, found.sshd.as_ref(), tree, view)?;
     let root = observe_root(spec, &jail, &found, view)?;
     let changes = compare(

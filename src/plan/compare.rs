@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::manifest::{Manifest, Record, RecordKind};
 use super::store_index::Index;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
+use crate::host::{Digest, FileKind, HostView, Inventory, Ownership, Stat};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
 
@@ -99,17 +99,19 @@ pub fn compare(
                     .hint("move it away"),
                 ));
             }
-            // Its user may have changed the mode: only a change of the spec is a reason to change
-            // it.
-            if let Some(before) = record.filter(|record| record.owner != entry.owner) {
-                let because = format!(
+            let set_before = record.filter(|record| record.owner != entry.owner);
+            let because = match set_before {
+                Some(before) => Some(format!(
                     "the spec set the owner {}:{} and the mode {:04o} before",
                     before.owner.uid, before.owner.gid, before.owner.mode
-                );
+                )),
+                None => user_dir_flaw(found, entry.owner),
+            };
+            if because.is_some() {
                 changes.push(Change {
                     path: path.clone(),
                     act: ChangeKind::Change,
-                    because: Some(because),
+                    because,
                 });
             }
             continue;
@@ -157,6 +159,19 @@ pub fn compare(
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(changes)
+}
+
+/// The difference of a user directory from the owner that it is to have; `None` if there is none.
+///
+/// Only what its user cannot have meant: another owner, the group of root, and a mode by which the
+/// owner may not enter. Any other group and mode its user may have set.
+pub fn user_dir_flaw(found: &Stat, owner: Ownership) -> Option<String> {
+    if found.uid != owner.uid || found.gid == 0 && owner.gid != 0 {
+        return Some(format!("it belongs to {}:{}", found.uid, found.gid));
+    }
+    let mode = found.permissions();
+    (mode & owner.mode & 0o100 == 0 && owner.mode & 0o100 != 0)
+        .then(|| format!("its mode is {mode:04o}, by which its user may not enter it"))
 }
 
 /// Adds the paths that are to be deleted.

@@ -1,78 +1,23 @@
 //! Differences between a jail as it was built and as it is: the plan of the spec as built, with
 //! each step as a difference.
 
-use serde::Serialize;
-
 use super::build::build_plan_with;
 use super::compare::{Change, ChangeKind, Depth, compare};
+use super::difference::{Difference, Drift, Kind};
 use super::manifest::{Manifest, spec_as_built};
 use super::observe::inventory_of;
 use super::postponed_sessions::{PostponedSessions, as_plain_chroot};
+use super::record_drift;
 use super::step::Step;
 use super::store_index::{Index, store_of};
 use super::types::Plan;
+use super::vanished_root::VanishedRoot;
 use crate::error::Result;
 use crate::host::{HostView, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
 use crate::resolve::scheduled_jobs::{HostJob, ScheduledJobs};
 use crate::span::SourceText;
 use crate::spec::{self, Templates};
-
-/// Subject of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A path of the jail.
-    File,
-    /// The root itself.
-    Root,
-    /// An account.
-    Account,
-    /// The jail's group.
-    Group,
-    /// An account's authorized keys.
-    Keys,
-    /// A drop-in of sshd, or the settings that result from it.
-    Sshd,
-    /// The policy of its sessions.
-    Session,
-    /// The jail's network while it is in use: its rules, and forwarding of other packets.
-    Network,
-    /// A file or package that the host no longer has.
-    Host,
-    /// A process or job of an account outside of the jail.
-    Outside,
-}
-
-/// One difference between a jail as built and the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// Subject of the difference.
-    pub kind: Kind,
-    /// Name of the path, account or file.
-    pub name: String,
-    /// Text of the difference: fits after "`name`: ".
-    pub text: String,
-}
-
-/// Differences in one jail.
-#[derive(Clone, Debug)]
-pub struct Drift {
-    /// Differences, in the order of the steps that would fix them.
-    pub differences: Vec<Difference>,
-    /// Notices for the administrator.
-    pub notices: Vec<String>,
-}
-
-impl Drift {
-    fn add(&mut self, kind: Kind, name: impl Into<String>, text: impl Into<String>) {
-        self.differences.push(Difference {
-            kind,
-            name: name.into(),
-            text: text.into(),
-        });
-    }
-}
 
 /// Compares a jail with its manifest, its spec as built and the host.
 ///
@@ -93,20 +38,20 @@ pub fn drift(
     };
     let outside = outside(manifest, view)?;
     let text = spec_as_built(view, &manifest.name)?.unwrap_or_default();
-    let planned = spec::source(&manifest.spec, text.clone().into_bytes())
+    let spec = spec::source(&manifest.spec, text.clone().into_bytes())
         .and_then(|source| spec::load_recorded(&source, templates))
-        .and_then(|spec| spec.member(&manifest.name))
-        .and_then(|mut spec| {
-            let source = SourceText {
-                name: manifest.spec.clone(),
-                text,
-            };
-            if let Some(notice) = PostponedSessions::find(&spec, view)?.notice {
-                drift.add(Kind::Session, manifest.name.as_str(), notice);
-                spec = as_plain_chroot(&spec);
-            }
-            build_plan_with(&spec, source, depth, None, view)
-        });
+        .and_then(|spec| spec.member(&manifest.name));
+    let planned = spec.clone().and_then(|mut spec| {
+        let source = SourceText {
+            name: manifest.spec.clone(),
+            text,
+        };
+        if let Some(notice) = PostponedSessions::find(&spec, view)?.notice {
+            drift.add(Kind::Session, manifest.name.as_str(), notice);
+            spec = as_plain_chroot(&spec);
+        }
+        build_plan_with(&spec, source, depth, None, None, view)
+    });
     match planned {
         Ok(plan) => of_plan(&plan, view, &mut drift),
         Err(error) => {
@@ -127,6 +72,7 @@ pub fn drift(
             for finding in error.findings {
                 drift.add(Kind::Host, manifest.name.as_str(), finding.to_string());
             }
+            record_drift::add(&mut drift, manifest, spec.ok().as_ref(), view)?;
         }
     }
     for (user, job) in outside {
@@ -136,15 +82,20 @@ pub fn drift(
         let text = format!("{} runs outside of the jail: {}", job.what, job.clean);
         drift.add(Kind::Outside, user, text);
     }
-    if view.lstat(&manifest.root)?.is_none() {
-        // Each file of it is gone too, and one line says so.
-        let is_of_root = |kind| matches!(kind, Kind::File | Kind::Root);
-        drift.differences.retain(|one| !is_of_root(one.kind));
+    let vanished = match VanishedRoot::of(manifest, view)? {
+        None if view.lstat(&manifest.root)?.is_none() => Some(VanishedRoot::Gone),
+        found => found,
+    };
+    if let Some(vanished) = vanished {
+        if vanished != VanishedRoot::Homes {
+            // Each file of it is gone too, and one line says so.
+            let is_of_root = |kind| matches!(kind, Kind::File | Kind::Root);
+            drift.differences.retain(|one| !is_of_root(one.kind));
+        }
         let root = Difference {
             kind: Kind::Root,
             name: manifest.root.display().to_string(),
-            text: "it is gone, with all that was in it: is the disk that it is on mounted?"
-                .to_owned(),
+            text: vanished.text().to_owned(),
         };
         drift.differences.insert(0, root);
     }
@@ -269,7 +220,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     "jailctl's block in it, which keeps the host's session modules from jailed accounts, was changed or is missing"
                 },
             ),
-            Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
+            Step::WriteKeys { user, because, .. } => drift.add(Kind::Keys, user, because),
             Step::SetPassword { user, .. } => {
                 drift.add(Kind::Account, user, "its password was changed");
             }
@@ -281,7 +232,13 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 );
             }
             Step::DisableAccount { user } => {
-                drift.add(Kind::Account, user, "the spec does not name it");
+                let mut accounts = plan.target.iter().flat_map(|to| &to.jail.accounts);
+                let text = if accounts.any(|account| account.name == *user) {
+                    "it is locked, and open or with keys all the same"
+                } else {
+                    "the spec does not name it"
+                };
+                drift.add(Kind::Account, user, text);
             }
             // A comparison with the spec as built leads to no other step.
             _ => {}

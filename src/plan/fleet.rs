@@ -1,5 +1,5 @@
-//! What the jails of a host have in common: their roots, groups and mounts, which a plan of one jail
-//! compares with its own. Read once in a run, and kept up to date by its transactions.
+//! Fleet: the roots, groups and mounts of all jails, with which a plan of one jail compares its own
+//! ones. Read once in a run, and kept up to date by its transactions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -61,8 +61,8 @@ impl KnownJail {
     }
 }
 
-/// What [`Fleet::of`] read last, in [`FLEET_INDEX`]: so that no run reads the records of all jails.
-/// It is believed only where the records have not changed since.
+/// The index of all jails in [`FLEET_INDEX`], so that no run reads all records. It is believed only
+/// where the records have not changed since.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct FleetIndex {
     jails: BTreeMap<JailName, IndexedJail>,
@@ -309,15 +309,21 @@ impl Fleet {
         })
     }
 
-    /// The supplementary groups that were created for the other jails of the family of `name`.
-    pub(super) fn groups_of_siblings(&self, name: &JailName) -> BTreeMap<String, u32> {
-        let siblings = self
+    /// The supplementary groups that were created for the other jails of the family of `name`: name
+    /// and group id.
+    ///
+    /// # Errors
+    /// As [`Fleet::of`].
+    pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
+        let fleet = Self::of(view)?;
+        let fleet = fleet.jails();
+        let siblings = fleet
             .jails
             .iter()
             .filter(|(other, _)| other.is_sibling(name));
-        siblings
+        Ok(siblings
             .flat_map(|(_, known)| known.groups.clone())
-            .collect()
+            .collect())
     }
 }
 

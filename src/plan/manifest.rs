@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::fleet::Fleet;
 use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
@@ -418,18 +417,6 @@ impl Manifest {
     /// [`crate::error::ErrorKind::Failed`] if the manifest cannot be opened.
     pub fn spec_of(view: &HostView, name: &JailName) -> Result<Option<PathBuf>> {
         Self::field(view, name, "spec")
-    }
-
-    /// The supplementary groups that were created for the other jails of the family of `name`: name
-    /// and group id.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
-    pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
-        if !name.is_member() {
-            return Ok(BTreeMap::new());
-        }
-        Ok(Fleet::of(view)?.jails().groups_of_siblings(name))
     }
 
     /// Reads the head of the manifest of a jail; `None` if no such jail was built.

@@ -38,14 +38,24 @@ pub(super) struct FoundRoot {
     pub policy: PolicyState,
 }
 
-/// Reads what resolving `spec` depends on.
+/// Reads what resolving `spec` depends on. `moved_from` is the root as recorded of a jail that was
+/// moved to that of `spec`.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Spec`] if the root conflicts with another jail, the jail would move,
 /// or a plain chroot would be mounted in sessions; [`crate::error::ErrorKind::Failed`] if records,
 /// account files or sshd cannot be read.
-pub(super) fn observe_host(spec: &Spec, view: &HostView) -> Result<Found> {
-    let manifest = Manifest::load(view, &spec.name.value)?;
+pub(super) fn observe_host(
+    spec: &Spec,
+    moved_from: Option<&Path>,
+    view: &HostView,
+) -> Result<Found> {
+    let mut manifest = Manifest::load(view, &spec.name.value)?;
+    if let Some(manifest) = &mut manifest
+        && moved_from == Some(&manifest.root)
+    {
+        manifest.root.clone_from(&spec.root.value);
+    }
     preconditions::check_root_conflicts(spec, manifest.as_ref(), view)?;
     preconditions::check_not_mounted_elsewhere(spec, view)?;
     let sshd = sshd::sshd_info_if_needed(spec, manifest.as_ref(), view)?;

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use super::compare::EXCHANGED_DIRS;
 use super::fleet::Fleet;
 use super::manifest::{Manifest, OriginalAccount};
-use super::step::Step;
-use super::types::Plan;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{HostView, Inventory, Stat};
 use crate::layout::{POLICY, PRIVATE_DIR};
@@ -38,7 +36,11 @@ pub(super) fn check_root_conflicts(
             root.display()
         ))
         .why(format!("its root is `{}`", manifest.root.display()))
-        .hint("remove the jail first, or leave its root as it is")
+        .hint(format!(
+            "to move it, run `jailctl move {} {}`",
+            manifest.name,
+            root.display()
+        ))
         .with_span(&spec.root.span, "this root")
         .into());
     }
@@ -360,41 +362,4 @@ pub(super) fn check_root_is_managed(
         .hint("choose another root, or move away what is there")
         .with_span(&spec.root.span, "this root")
         .into())
-}
-
-impl Plan {
-    /// Refuses to create a root again that is missing with its user directories: its disk may not
-    /// be mounted.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Failed`], with the option that allows it.
-    pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
-        let Some(manifest) = &self.manifest else {
-            return Ok(());
-        };
-        let makes_root = self
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::CreateRoot { .. }));
-        if !makes_root || manifest.user_dirs.is_empty() || view.lstat(&manifest.root)?.is_some() {
-            return Ok(());
-        }
-        let user_dirs: Vec<String> = manifest
-            .user_dirs
-            .iter()
-            .map(|place| format!("`{place}`"))
-            .collect();
-        Err(
-            Error::failed(format!("could not build the jail `{}`", self.name))
-                .why(format!(
-                    "its root `{}` is gone, and with it {} of its users",
-                    manifest.root.display(),
-                    user_dirs.join(", ")
-                ))
-                .hint("mount the disk that it is on, and try again")
-                .hint(
-                    "if it is gone for good, `--recreate` creates the jail again, with empty homes",
-                ),
-        )
-    }
 }

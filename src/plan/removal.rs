@@ -42,7 +42,7 @@ pub fn removal(
         .collect();
     let uids: Vec<u32> = managed.iter().map(|user| user.uid).collect();
     if !how.kill {
-        ensure_no_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
+        ensure_no_sessions(view, name, how, &Process::find_in_jail(view, root, &uids)?)?;
     }
     let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
     let confinement = manifest.confinement.as_ref().filter(|_| !is_shared);
@@ -123,15 +123,7 @@ pub fn removal(
         }],
     ]
     .concat();
-    let mut notices = Vec::new();
-    if !how.purge {
-        for place in &manifest.user_dirs {
-            notices.push(format!(
-                "`{}{place}` stays, with its content",
-                root.display()
-            ));
-        }
-    }
+    let notices = notices_on_homes(&manifest, how, view)?;
     let plan = Plan {
         name: name.clone(),
         root: root.clone(),
@@ -148,8 +140,40 @@ pub fn removal(
     Ok(Some(plan))
 }
 
+/// Notices on what happens to the user directories: those that are kept, and those that a removal
+/// does not find, which may be on a disk that is not mounted.
+fn notices_on_homes(
+    manifest: &Manifest,
+    how: RemoveOptions,
+    view: &HostView,
+) -> Result<Vec<String>> {
+    let root = manifest.root.display();
+    let (mut kept, mut missing) = (Vec::new(), Vec::new());
+    for dir in &manifest.user_dirs {
+        if view.lstat(&manifest.root.join(dir.relative()))?.is_some() {
+            kept.push(dir);
+        } else {
+            missing.push(format!("`{dir}`"));
+        }
+    }
+    let mut notices = Vec::new();
+    if !how.purge {
+        let kept = kept.into_iter();
+        notices
+            .extend(kept.map(|dir| format!("`{root}{dir}` is kept, with the files of its users")));
+    }
+    if !missing.is_empty() {
+        let verb = if how.purge { "deleted" } else { "looked at" };
+        notices.push(format!(
+            "{} of the users are not in `{root}`: nothing of them is {verb}; if they are on a disk that is not mounted, they stay there",
+            missing.join(", ")
+        ));
+    }
+    Ok(notices)
+}
+
 /// Refuses to remove a jail in which something is mounted.
-fn ensure_no_mounts(name: &JailName, root: &Path, view: &HostView) -> Result<()> {
+pub(super) fn ensure_no_mounts(name: &JailName, root: &Path, view: &HostView) -> Result<()> {
     let mounts = view.mounts_below(root)?;
     if mounts.is_empty() {
         return Ok(());

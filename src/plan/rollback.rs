@@ -77,7 +77,7 @@ pub fn roll_back_to(
     tree: Option<Tree>,
     view: &HostView,
 ) -> Result<Plan> {
-    build_plan_with(spec, origin, Depth::Metadata, tree, view)
+    build_plan_with(spec, origin, Depth::Metadata, tree, None, view)
 }
 
 /// Refuses to change the snippet of a family for one member: the others were built for the present

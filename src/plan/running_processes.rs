@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drift::{Difference, Kind};
+use super::difference::{Difference, Kind};
 use super::manifest::{Manifest, RecordKind};
 use crate::error::Result;
 use crate::host::{HostView, Process, UserEntry};

@@ -92,7 +92,8 @@ impl PolicyState {
             return Ok(false);
         }
         let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
-        live_sessions::ensure_empty(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
+        let living = Process::find_in_jail(view, &jail.root, &uids)?;
+        live_sessions::ensure_empty(view, &jail.name, &living)?;
         Ok(true)
     }
 
@@ -105,6 +106,7 @@ impl PolicyState {
         if self.is.as_ref() != Some(text) || !self.has_door {
             steps.push(Step::WritePolicy {
                 text: text.clone(),
+                before: self.is.clone(),
                 rules: self.rules.clone(),
             });
         }
@@ -130,11 +132,23 @@ impl PolicyState {
     /// The step that removes the policy of a jail which becomes a plain chroot.
     pub(super) fn uninstall(&self) -> Vec<Step> {
         if self.is_there() && self.wanted.is_none() {
-            vec![Step::RemovePolicy]
+            vec![Step::RemovePolicy {
+                before: self.is.clone(),
+            }]
         } else {
             Vec::new()
         }
     }
+}
+
+/// Reads the policy of a jail; `None` if it has none, or one that cannot be parsed and admits no
+/// session.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the file exists and cannot be read.
+pub fn policy_as_built(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
+    let text = read_text(view, &ResolvedJail::state(name).join(POLICY))?;
+    Ok(text.and_then(|text| Policy::parse(&text).ok()))
 }
 
 /// The edits of PAM services for a jail that has accounts, or had some.

@@ -69,8 +69,8 @@ impl JailsDropIn {
     }
 }
 
-/// Changes of the drop-ins: to the text `common` of the common one, if given, and to the snippets of
-/// `jails` in the drop-in of all of them, in place of those that an older jailctl wrote for each.
+/// Changes of the drop-ins: to the text `common` of the common one, if given, and to the snippets
+/// of `jails` in the drop-in of all of them, in place of those that an older jailctl wrote.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if they cannot be read, or another file has the name of one.

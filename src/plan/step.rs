@@ -1,21 +1,21 @@
-//! The steps of a plan: their data, their classes and their texts.
+//! The steps of a plan: their data and their classes.
 //!
-//! A new step is added here, with its texts, in `apply::steps`, with its execution and undo, and in
-//! the planner that emits it.
+//! A new step is added here, with its texts in `step_text`, with its execution and undo in
+//! `apply::steps`, and in the planner that emits it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jailctl_session::network::Fault;
 
-use super::compare::{Change, ChangeKind};
+use super::compare::Change;
 use super::manifest::{Manifest, OriginalAccount};
 use super::target::{RemoveOptions, Target};
 use crate::host::pam::Edit;
-use crate::host::{AccountFields, Expiry, NewAccount, manager_unit};
-use crate::layout::SSHD_CONFIG_DIR;
-use crate::resolve::{ResolvedJail, home_in_jail};
-use crate::spec::{Day, Password};
+use crate::host::{AccountFields, Expiry, NewAccount};
+use crate::resolve::{OrphanedHome, ResolvedJail};
+use crate::spec::Password;
 
 /// One step of a plan, with all data that its execution needs but the jail's name and root.
 #[derive(Clone, Debug)]
@@ -30,6 +30,37 @@ pub enum Step {
         /// The root.
         root: PathBuf,
     },
+    /// Renames the root of the jail.
+    MoveRoot {
+        /// The root before.
+        from: PathBuf,
+        /// The root after.
+        to: PathBuf,
+        /// Inode number of the root.
+        inode: u64,
+    },
+    /// Renames an account; its user id, password and groups stay.
+    RenameAccount {
+        /// Login name and home in passwd(5) before.
+        from: (String, String),
+        /// Login name and home in passwd(5) after.
+        to: (String, String),
+    },
+    /// Renames the home or the keys of a renamed user.
+    RenamePath {
+        /// Path before, on the host.
+        from: PathBuf,
+        /// Path after, on the host.
+        to: PathBuf,
+        /// Inode number.
+        inode: u64,
+        /// Login name after.
+        user: String,
+        /// `home` or `keys`.
+        subject: &'static str,
+    },
+    /// Edits the spec file of the jail.
+    EditSpec(SpecEdit),
     /// Creates a group.
     CreateGroup {
         /// Name of the group.
@@ -75,6 +106,8 @@ pub enum Step {
     WritePolicy {
         /// The whole file.
         text: String,
+        /// The file before.
+        before: Option<String>,
         /// The nft(8) rules of the jail's network before and after, if they change.
         rules: Option<(String, String)>,
     },
@@ -84,7 +117,10 @@ pub enum Step {
         faults: Vec<Fault>,
     },
     /// Removes the session policy: the jail is a plain chroot then.
-    RemovePolicy,
+    RemovePolicy {
+        /// The file before.
+        before: Option<String>,
+    },
     /// Writes jailctl's block into a PAM service file, or removes it while the jail stays.
     WritePamService(Edit),
     /// Removes jailctl's block from a PAM service file with the last jail that needs it.
@@ -120,6 +156,15 @@ pub enum Step {
         user: String,
         /// The whole file.
         text: String,
+        /// The difference of the present file: fits after "keys of USER: ".
+        because: String,
+    },
+    /// Records which users of the jail are locked.
+    WriteLocks {
+        /// Login names.
+        users: BTreeSet<String>,
+        /// The login name whose lock changes.
+        user: String,
     },
     /// Sets an account's password.
     SetPassword {
@@ -180,6 +225,13 @@ pub enum Step {
         /// The manifest of the last build.
         recorded: Arc<Manifest>,
     },
+    /// Deletes a root that a removal has left, with all that is in it.
+    PurgeRoot {
+        /// Homes in it, whose users were removed.
+        orphans: Vec<OrphanedHome>,
+        /// Directories that were created for the root, with the root itself, outermost first.
+        made: Vec<PathBuf>,
+    },
     /// Deletes the records of the jail.
     DeleteRecords {
         /// The manifest of the last build; `None` where only the directory is left.
@@ -199,100 +251,15 @@ pub enum Step {
     },
 }
 
-/// The texts about a step.
-#[derive(Clone, Debug, Default)]
-pub struct StepText {
-    /// The line of a plan; `None` for what has no visible effect, and for `WriteTree`, whose paths
-    /// are shown.
-    pub summary: Option<StepSummary>,
-    /// The part of the system log's line; `None` for what is not logged.
-    pub audit: Option<String>,
-    /// The progress line, where it is not the line of a plan.
-    pub progress: Option<String>,
-}
-
-/// The line of a plan about a step.
-#[derive(Clone, Debug)]
-pub struct StepSummary {
-    /// Whether something is added, changed or removed.
-    pub kind: ChangeKind,
-    /// The subject: `account`, `group`, `keys`, `tree`, `sshd`, …
-    pub subject: &'static str,
-    /// The rest of the line.
-    pub detail: String,
-    /// Login name, if the subject belongs to an account.
-    pub user: Option<String>,
-    /// The part of the line of a new account that the step adds to it.
-    pub account: Option<AccountPart>,
-    /// The line about the state before, in the difference of a plan.
-    pub before: Option<String>,
-    /// The line about the state after, in the difference of a plan.
-    pub after: Option<String>,
-}
-
-/// A property that a step gives to a new account.
+/// A change of the text of a file outside of jails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccountPart {
-    /// The number of its authorized keys.
-    Keys(usize),
-    /// A password.
-    Password,
-    /// Its expiry, as the first day on which it cannot log in, in days since 1970-01-01.
-    Expires(i64),
-    /// The masked unit of its user manager.
-    MaskedManager(PathBuf),
-}
-
-impl StepSummary {
-    fn new(kind: ChangeKind, subject: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        let line = format!("{subject} {detail}");
-        Self {
-            kind,
-            subject,
-            user: None,
-            account: None,
-            before: (kind == ChangeKind::Remove).then(|| line.clone()),
-            after: (kind != ChangeKind::Remove).then_some(line),
-            detail,
-        }
-    }
-
-    fn of_user(
-        user: &str,
-        kind: ChangeKind,
-        subject: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self {
-            user: Some(user.to_owned()),
-            ..Self::new(kind, subject, detail)
-        }
-    }
-
-    fn with_part(self, part: AccountPart) -> Self {
-        Self {
-            account: Some(part),
-            ..self
-        }
-    }
-
-    /// The texts of a step that is logged as `audit`.
-    fn logged(self, audit: impl Into<String>) -> StepText {
-        StepText {
-            summary: Some(self),
-            audit: Some(audit.into()),
-            progress: None,
-        }
-    }
-
-    /// The texts of a step that is not logged.
-    fn unlogged(self) -> StepText {
-        StepText {
-            summary: Some(self),
-            ..StepText::default()
-        }
-    }
+pub struct SpecEdit {
+    /// Path of the spec file on the running system.
+    pub path: PathBuf,
+    /// Text before.
+    pub from: String,
+    /// Text after.
+    pub to: String,
 }
 
 impl Step {
@@ -315,6 +282,7 @@ impl Step {
                 | Self::DeleteAccount { .. }
                 | Self::RestoreAccount { .. }
                 | Self::RemoveTree { .. }
+                | Self::PurgeRoot { .. }
                 | Self::DeleteRecords { .. }
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
@@ -352,217 +320,5 @@ impl Step {
             ) => (file, text) == (other_file, other_text),
             _ => false,
         }
-    }
-
-    /// The texts about the step: of plans, of progress and of the system log.
-    pub fn text(&self) -> StepText {
-        use ChangeKind::{Add, Change, Remove};
-        let only_logged = |audit: &str, progress: &str| StepText {
-            summary: None,
-            audit: Some(audit.to_owned()),
-            progress: Some(progress.to_owned()),
-        };
-        match self {
-            Self::DisableAccount { user } => {
-                let detail = format!("{user}: disabled, its keys deleted");
-                StepSummary::of_user(user, Change, "account", detail)
-                    .logged(format!("account {user} disabled"))
-            }
-            Self::CreateRoot { .. } => {
-                StepSummary::new(Add, "root", "created, root:root 0755").unlogged()
-            }
-            Self::CreateGroup { name, gid } => {
-                StepSummary::new(Add, "group", format!("{name} (gid {gid})"))
-                    .logged(format!("group {name} created"))
-            }
-            Self::CreateAccount(account) => {
-                let detail = format!(
-                    "{} (uid {}), home {}, shell {}",
-                    account.name,
-                    account.uid,
-                    home_in_jail(&account.home),
-                    account.shell
-                );
-                StepSummary::of_user(&account.name, Add, "account", detail)
-                    .logged(format!("account {} created", account.name))
-            }
-            Self::MaskUserManager { user, uid } => {
-                let unit = manager_unit(*uid);
-                let detail = format!("{user}: `{}` masked", unit.display());
-                StepSummary::of_user(user, Add, "account", detail)
-                    .with_part(AccountPart::MaskedManager(unit))
-                    .logged(format!("user manager of {user} masked"))
-            }
-            Self::ModifyAccount { name, to, from } => {
-                let with_groups = from.groups != to.groups;
-                let (before, after) = (
-                    fields_text(name, from, with_groups),
-                    fields_text(name, to, with_groups),
-                );
-                StepSummary {
-                    before: Some(format!("account {before}")),
-                    ..StepSummary::of_user(name, Change, "account", after)
-                }
-                .logged(format!("account {name} modified"))
-            }
-            Self::WriteKeys { user, text } => {
-                let keys = text.lines().count();
-                let detail = format!("{user}: {keys} {}", if keys == 1 { "key" } else { "keys" });
-                StepSummary::of_user(user, Change, "keys", detail)
-                    .with_part(AccountPart::Keys(keys))
-                    .logged(format!("keys of {user} written"))
-            }
-            Self::SetPassword { user, password } => {
-                let audit = format!("password of {user} set");
-                let summary = |what: &str| {
-                    StepSummary::of_user(user, Change, "password", format!("{user}: {what}"))
-                };
-                match password {
-                    Password::Locked => summary("locked").logged(audit),
-                    Password::Unchanged | Password::Hash(_) => summary("set")
-                        .with_part(AccountPart::Password)
-                        .logged(audit),
-                }
-            }
-            Self::EnableAccount { user, until } => {
-                let audit = format!("account {user} enabled");
-                let summary = |until: &str| {
-                    let detail = format!("{user}: may log in{until}");
-                    StepSummary::of_user(user, Change, "account", detail)
-                };
-                match until {
-                    Expiry::Day(day) => summary(&format!(" before {}", Day(*day)))
-                        .with_part(AccountPart::Expires(*day))
-                        .logged(audit),
-                    Expiry::Never | Expiry::Closed => summary("").logged(audit),
-                }
-            }
-            Self::WriteTree { .. } => only_logged("tree written", "writing the tree"),
-            Self::InstallSnippet { file, before, .. } => {
-                let kind = if before.is_none() { Add } else { Change };
-                let summary = StepSummary {
-                    // The lines of the snippet are in the difference of a plan.
-                    before: None,
-                    after: None,
-                    ..StepSummary::new(kind, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
-                };
-                StepText {
-                    progress: Some(format!("verifying and installing {file}")),
-                    ..summary.logged("sshd snippet written")
-                }
-            }
-            Self::VerifySnippet { .. } => StepText {
-                progress: Some("verifying the sshd snippet".to_owned()),
-                ..StepText::default()
-            },
-            Self::WritePolicy { rules, .. } => {
-                let detail = "with namespaces and mounts of their own";
-                let mut summary = StepSummary::new(Change, "sessions", detail);
-                if let Some((from, to)) = rules {
-                    let with_rules = |line: Option<String>, rules: &str| {
-                        let lines = format!("{}\n{rules}", line.unwrap_or_default());
-                        Some(lines.trim().to_owned())
-                    };
-                    summary.before = with_rules(summary.before, from);
-                    summary.after = with_rules(summary.after, to);
-                }
-                summary.logged("session policy written")
-            }
-            Self::RepairNetwork { faults } => {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                let detail = format!("repaired: {}", faults.join("; "));
-                StepSummary::new(Change, "network", detail).logged("network repaired")
-            }
-            Self::RemovePolicy => StepSummary::new(
-                Remove,
-                "sessions",
-                "with namespaces and mounts of their own",
-            )
-            .logged("session policy removed"),
-            Self::WritePamService(edit) | Self::RemovePamService(edit) => {
-                of_edit(edit, "pam").logged("PAM service changed")
-            }
-            Self::WriteCommonSnippet { edit, .. } => {
-                of_edit(edit, "sshd").logged("sshd settings of all jails written")
-            }
-            Self::RemoveCommonSnippet(edit) => {
-                of_edit(edit, "sshd").logged("sshd settings of all jails removed")
-            }
-            Self::DeleteAccount { user, uid, .. } => {
-                let detail = format!("{user} (uid {uid})");
-                StepSummary::of_user(user, Remove, "account", detail)
-                    .logged(format!("account {user} deleted"))
-            }
-            Self::RestoreAccount { user, to, .. } => {
-                let fields = &to.belonging;
-                let detail = format!(
-                    "{user}: restored to gid {}, home {}, shell {}",
-                    fields.gid, fields.home, fields.shell
-                );
-                StepSummary::of_user(user, Change, "account", detail)
-                    .logged(format!("account {user} restored"))
-            }
-            Self::RemoveTree { purge, .. } => {
-                let detail = if *purge {
-                    "the whole root, with homes"
-                } else {
-                    "recorded files; homes stay"
-                };
-                StepSummary::new(Remove, "tree", detail).logged("tree removed")
-            }
-            Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
-                .logged(format!("group {name} deleted")),
-            Self::RemoveSnippet { path } => {
-                StepSummary::new(Remove, "sshd", path.display().to_string())
-                    .logged("sshd snippet removed")
-            }
-            Self::DeleteRecords { .. } => {
-                StepSummary::new(Remove, "records", "of the jail").unlogged()
-            }
-            Self::EndSessions { options, .. } if options.kill => {
-                StepSummary::new(Remove, "sessions", "ended").unlogged()
-            }
-            Self::EndSessions { .. } | Self::RequireEmpty { .. } | Self::WriteManifest { .. } => {
-                StepText::default()
-            }
-        }
-    }
-}
-
-/// The fields of an account that are shown, with its supplementary groups where they change.
-fn fields_text(name: &str, fields: &AccountFields, with_groups: bool) -> String {
-    let groups = if !with_groups {
-        String::new()
-    } else if fields.groups.is_empty() {
-        ", no supplementary groups".to_owned()
-    } else {
-        format!(", also in {}", fields.groups.join(", "))
-    };
-    format!(
-        "{name}: gid {}, home {}, shell {}{groups}",
-        fields.gid, fields.home, fields.shell
-    )
-}
-
-/// The line about the change of a file that other programs share.
-fn of_edit(edit: &Edit, subject: &'static str) -> StepSummary {
-    let kind = match (&edit.from, &edit.to) {
-        (None, _) => ChangeKind::Add,
-        (_, None) => ChangeKind::Remove,
-        _ => ChangeKind::Change,
-    };
-    let lines = |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
-    let mut detail = edit.path.display().to_string();
-    if edit.is_refusal() {
-        detail.push_str(if edit.adds_refusal() {
-            ": refuses jailed accounts"
-        } else {
-            ": no longer refuses jailed accounts"
-        });
-    }
-    StepSummary {
-        before: lines(&edit.from),
-        after: lines(&edit.to),
-        ..StepSummary::new(kind, subject, detail)
     }
 }

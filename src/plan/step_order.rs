@@ -10,10 +10,10 @@ use super::sshd::SnippetOrder;
 use super::step::Step;
 use super::target::Target;
 use super::types::Plan;
-use super::{accounts, live_sessions, preconditions, session_policy, sshd};
+use super::{accounts, live_sessions, locks, preconditions, session_policy, sshd};
 use crate::error::Result;
 use crate::host::{HostView, UserEntry};
-use crate::resolve::{ResolvedJail, is_managed};
+use crate::resolve::{ResolvedJail, WantedAccount, is_managed};
 use crate::span::SourceText;
 use crate::spec::Spec;
 
@@ -35,6 +35,8 @@ pub(super) struct Comparison {
 struct BuildSteps {
     /// Closes accounts that the spec no longer names.
     disable_dropped: Vec<Step>,
+    /// Closes accounts of locked users that are open.
+    disable_locked: Vec<Step>,
     /// Closes the other accounts, in a switchover between plain chroot and sessions.
     disable_kept: Vec<Step>,
     /// Stops unless the jail is empty, in a switchover.
@@ -72,6 +74,7 @@ impl BuildSteps {
         [
             // Accounts that the spec no longer names cannot log in while anything else changes.
             self.disable_dropped,
+            self.disable_locked,
             // In a switchover between plain chroot and sessions the jail must be empty: from one to
             // the other an open directory could be passed, whose `..` leads to the host's root
             // (decision 0015). All accounts are closed first, and stay closed until all is done.
@@ -183,6 +186,7 @@ pub(super) fn order(
         has_new_account(&account_steps),
         view,
     )?;
+    let locked = locks::locked_users(view, name)?;
     let (early_policy, late_policy) = match snippet_order {
         SnippetOrder::Last => (policy.install(), Vec::new()),
         SnippetOrder::First => (Vec::new(), policy.install()),
@@ -205,6 +209,7 @@ pub(super) fn order(
     };
     let mut steps = BuildSteps {
         disable_dropped: disable(&dropped),
+        disable_locked: accounts::lock_steps(&jail, known, &locked, view)?,
         disable_kept,
         require_empty,
         root: if root.is_sound() {
@@ -229,12 +234,12 @@ pub(super) fn order(
         snippet: snippet_steps.steps,
         late_policy,
         remove_policy: policy.uninstall(),
-        credentials: accounts::credential_steps(&jail, known, is_switchover, view)?,
+        credentials: accounts::credential_steps(&jail, known, &locked, is_switchover, view)?,
         manifest: vec![Step::WriteManifest {
             target: target.clone(),
             recorded: recorded.clone(),
         }],
-        enable: accounts::enable_steps(&jail, known, is_switchover, manifest),
+        enable: accounts::enable_steps(&jail, known, &locked, is_switchover, manifest),
         remove_dropped: (dropped.iter())
             .map(|user| accounts::account_exit_step(user, group, manifest, false))
             .collect::<Result<_>>()?,
@@ -255,6 +260,13 @@ pub(super) fn order(
         format!(
             "`{}` in the jail is not in the spec; jailctl does not change it",
             path.escape_debug()
+        )
+    }));
+    let is_locked = |account: &&WantedAccount| locked.contains(&account.name);
+    notices.extend(jail.accounts.iter().filter(is_locked).map(|account| {
+        format!(
+            "`{0}` is locked: `jailctl unlock {0}` lets it log in again",
+            account.name
         )
     }));
     notices.extend(dropped.iter().map(|user| {

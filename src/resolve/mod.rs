@@ -108,6 +108,16 @@ pub fn resolve(
     })
 }
 
+/// Checks the root of a spec as [`resolve`] does.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with every reason against it.
+pub fn check_root(spec: &Spec, known: &Accounts, view: &HostView) -> Result<()> {
+    let (mut findings, mut notices) = (Vec::new(), Vec::new());
+    root_path::check(view, known, &spec.root, &mut findings, &mut notices)?;
+    findings::into_result(findings)
+}
+
 /// Resolves only the tree of `spec`, as it would be on this host: the content of
 /// `build --output`. Returns it with the notices.
 ///

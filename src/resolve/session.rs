@@ -212,7 +212,7 @@ fn check(
         ));
     }
     for (index, mount) in session.mounts.iter().enumerate() {
-        check_source(mount, view, findings)?;
+        check_source(mount, view, findings, notices)?;
         check_nested(mount, &session.mounts[..index], view, findings)?;
     }
     Ok(())
@@ -294,15 +294,31 @@ fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec
     }
 }
 
-/// Checks that the source of a mount is a directory of the host and no link.
-fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>) -> Result<()> {
+/// Checks that the source of a mount is a directory of the host and no link. An optional one may be
+/// missing.
+fn check_source(
+    mount: &MountSpec,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
     let MountSource::Host(source) = &mount.source else {
         return Ok(());
     };
     let shown = source.value.display().to_string();
     let finding = Finding::new(format!("`{}` cannot be mounted", shown.escape_debug()));
     let finding = match view.resolve_links(&source.value)? {
-        None => finding.why("there is no such directory on the host"),
+        None if mount.optional => {
+            notices.push(format!(
+                "`{}` is missing on the host: sessions have nothing mounted on `{}` until it exists",
+                shown.escape_debug(),
+                mount.target.value
+            ));
+            return Ok(());
+        }
+        None => finding
+            .why("there is no such directory on the host")
+            .hint("`optional = true` lets sessions begin without it"),
         Some(ResolvedPath { real, .. }) if real != source.value => finding
             .why("there is a link in the path, whose target may change")
             .hint(format!(
@@ -413,6 +429,7 @@ fn default_mount(target: &str, source: Source, flags: Flags) -> Mount {
         target: PathBuf::from(target),
         source,
         flags,
+        optional: false,
     }
 }
 
@@ -437,5 +454,6 @@ fn spec_mount(mount: &MountSpec) -> Mount {
             nodev: mount.is("nodev"),
             noexec: mount.is("noexec"),
         },
+        optional: mount.optional,
     }
 }

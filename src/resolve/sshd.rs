@@ -15,8 +15,8 @@ use crate::layout::{JAILS_SNIPPET, KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPE
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that the snippet of a jail with `forward` has in any case: each kind of forwarding by its own
-/// keyword.
+/// Settings that the snippet of a jail with `forward` has in any case: each kind of forwarding by
+/// its own keyword.
 const FORWARDING: [&str; 5] = [
     "AllowTcpForwarding",
     "AllowStreamLocalForwarding",

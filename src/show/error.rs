@@ -11,9 +11,14 @@ pub fn json(error: &Error) -> Value {
         "error": {
             "status": error.kind as u8,
             "kind": error.kind.as_str(),
-            "findings": error.findings.iter().map(finding).collect::<Vec<_>>(),
+            "findings": findings(error),
         },
     })
+}
+
+/// The findings of `error` as a JSON array.
+pub fn findings(error: &Error) -> Value {
+    error.findings.iter().map(finding).collect()
 }
 
 fn finding(finding: &Finding) -> Value {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::style::{Style, Styler};
+use super::who::{WhoRow, login_json};
 use super::{bytes, count, time};
 use crate::names::{JailName, JailPath};
 use crate::spec::AccessMethod;
@@ -46,7 +47,7 @@ pub struct Account {
     pub home: JailPath,
     /// Login shell, inside the jail; `None` if it has none.
     pub shell: Option<String>,
-    /// `open`, `closed`, `expires 2027-01-31`, or `gone`.
+    /// `open`, `closed`, `locked`, `expires 2027-01-31`, or `gone`.
     pub state: String,
     /// Whether it has a password.
     pub password: bool,
@@ -116,6 +117,16 @@ pub struct Jail {
     /// sshd snippet, if the jail has a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snippet: Option<Snippet>,
+    /// Namespaces, network, mounts and limits of its sessions; null for a plain chroot.
+    pub session: Value,
+    /// Lines about its sessions.
+    #[serde(skip)]
+    pub session_lines: Vec<String>,
+    /// Whether its sessions are frozen.
+    pub frozen: bool,
+    /// Open logins; `None` where they are not known: on another host, or without root.
+    #[serde(skip)]
+    pub logins: Option<Vec<WhoRow>>,
     /// Entries of the tree.
     pub tree: Contents,
     /// Directories that are owned by users.
@@ -138,6 +149,9 @@ pub fn json(jail: &Jail) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(jail)?;
     if let Value::Object(object) = &mut value {
         object.insert("schema".to_owned(), Value::from(1));
+        let logins = jail.logins.as_ref();
+        let logins = logins.map(|logins| logins.iter().map(login_json).collect::<Vec<_>>());
+        object.insert("logins".to_owned(), Value::from(logins));
     }
     Ok(value)
 }
@@ -199,6 +213,27 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
                 ),
             },
         );
+    }
+    let mut sessions = jail.session_lines.iter();
+    match sessions.next() {
+        None => line("sessions", "plain chroot".to_owned()),
+        Some(first) => {
+            line("sessions", first.clone());
+            for more in sessions {
+                line("", more.clone());
+            }
+        }
+    }
+    if jail.frozen {
+        line(
+            "frozen",
+            warning(&format!("until `jailctl thaw {}`", jail.name)),
+        );
+    }
+    if let Some(logins) = &jail.logins {
+        for login in logins {
+            line("logged in", login.line());
+        }
     }
     let tree = &jail.tree;
     line(

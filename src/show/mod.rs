@@ -9,12 +9,15 @@ pub mod jail_details;
 pub mod jail_list;
 pub mod plan;
 pub mod reference;
+pub mod run_summary;
 pub mod schema;
+pub mod session_view;
 pub mod starter_spec;
 pub mod stats;
 pub mod style;
 mod table;
 pub mod time;
+pub mod who;
 pub mod why;
 
 /// Size in bytes with a binary unit: `4.4 MiB`.

@@ -81,7 +81,7 @@ fn seconds(microseconds: u64) -> String {
 }
 
 /// Limits under the keys of a spec.
-fn limits_json(limits: &Limits) -> serde_json::Value {
+pub(super) fn limits_json(limits: &Limits) -> serde_json::Value {
     let mut value = serde_json::json!(limits);
     if let Some(object) = value.as_object_mut() {
         rename_limits(object);

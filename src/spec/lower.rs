@@ -21,7 +21,19 @@ use crate::span::{Span, Spanned};
 
 /// Names of shells in the order of preference for the default shell.
 const SHELLS: &[&str] = &[
-    "bash", "sh", "zsh", "dash", "ksh", "mksh", "fish", "ash", "rbash", "tcsh", "csh",
+    "bash",
+    "sh",
+    "zsh",
+    "dash",
+    "ksh",
+    "mksh",
+    "fish",
+    "ash",
+    "rbash",
+    "tcsh",
+    "csh",
+    // The last: an account for git only, which has no other.
+    "git-shell",
 ];
 
 /// Converts the merged table `spec`.
@@ -196,6 +208,7 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
         skel: table.parsed("skel", |text| Ok::<_, ()>(PathBuf::from(text))),
         expires,
         groups: dedup(table.texts("groups")),
+        was: table.parsed("was", UserName::new),
         adopt: table.boolean("adopt").unwrap_or(false),
     })
 }

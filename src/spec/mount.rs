@@ -55,6 +55,7 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
         source,
         target: table.parsed("target", JailPath::new)?,
         options,
+        optional: table.boolean("optional") == Some(true),
     })
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn check(
         user_paths(mount, parts, findings);
         covered(index, mounts, findings);
         options(mount, findings);
+        optional(index, mounts, findings);
         kernel_mounts(mount, has_pid, findings);
         if let MountSource::Host(source) = &mount.source
             && parts
@@ -180,6 +182,36 @@ fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
             refused()
                 .why(format!("`{outer}` is a separate file system in each session, which has no such directory"))
                 .hint("choose another path, such as `/www`"),
+        );
+    }
+}
+
+/// Refuses `optional` where nothing can be missing, and a mount inside of an optional one: without
+/// that its mount point would be missing, and with it the session.
+fn optional(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
+    let mount = &mounts[index];
+    if mount.optional && !matches!(mount.source, MountSource::Host(_)) {
+        findings.add(
+            Finding::new("`optional` is only for directories of the host")
+                .why("this file system is part of the kernel")
+                .with_span(&mount.span, "in this `[[mount]]`"),
+        );
+    }
+    let path = mount.target.value.as_str();
+    let holds = |outer: &&MountSpec| {
+        let outer = outer.target.value.as_str();
+        path != outer && path_rules::within(path, &[outer]).is_some()
+    };
+    let mut before = mounts[..index].iter().filter(|outer| outer.optional);
+    if let Some(outer) = before.find(holds) {
+        findings.add(
+            Finding::new(format!("could not mount on `{path}`"))
+                .why(format!(
+                    "it lies in `{}`, which is optional and may be missing",
+                    outer.target.value
+                ))
+                .hint("mount it beside that one, or take `optional` out there")
+                .with_span(&mount.target.span, ""),
         );
     }
 }

@@ -178,6 +178,10 @@ pub static KEYS: &[KeySchema] = &[
         .doc("login name")
         .example(r#"name = "harlequin""#)
         .required(),
+    KeySchema::new("user[].was", ValueType::Text(Constraint::UserName))
+        .doc("former login name: the next build renames that account, and keeps its user id, home, password and keys; without effect once it is renamed")
+        .default("none")
+        .example(r#"was = "harley""#),
     KeySchema::new("user[].adopt", ValueType::Boolean)
         .doc("take over an existing account that jailctl did not create; it is restored when the jail is removed")
         .default("false")
@@ -284,6 +288,10 @@ pub static KEYS: &[KeySchema] = &[
         .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; for tmpfs also `size=` (bytes, or a percentage of memory such as `10%`) and `mode=`; `suid`, `dev` and `exec` must be given explicitly")
         .default("`ro` (`rw` with tmpfs and proc), `nosuid`, `nodev`, `noexec`")
         .example(r#"options = ["rw"]"#),
+    KeySchema::new("mount[].optional", ValueType::Boolean)
+        .doc("while the host directory is missing, sessions begin without it and see an empty directory; otherwise no session begins")
+        .default("false")
+        .example("optional = true"),
     KeySchema::new("namespaces", ValueType::Table)
         .doc("namespaces of each session; without this table, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`, a jail with a shell has the defaults of this table if `pam_jailctl.so` is installed, and every other jail is a plain chroot")
         .example("[namespaces]\npid = true"),

@@ -159,6 +159,8 @@ pub struct User {
     pub expires: Option<Spanned<Day>>,
     /// `groups`: supplementary groups, created if the host lacks them.
     pub groups: Vec<Spanned<String>>,
+    /// `was`: former login name, of an account that is renamed.
+    pub was: Option<Spanned<UserName>>,
     /// `adopt`: an account that jailctl did not create is taken over, and restored later.
     pub adopt: bool,
 }
@@ -282,6 +284,8 @@ pub struct MountSpec {
     pub target: Spanned<JailPath>,
     /// `options`, with defaults: exactly one of each pair of opposites.
     pub options: Vec<String>,
+    /// `optional`: sessions begin without it while the source is missing.
+    pub optional: bool,
 }
 
 /// Source of a mount.

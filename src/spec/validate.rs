@@ -25,6 +25,7 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     check_sftp_options(parts, findings);
     forward(parts, findings);
     users(parts, findings);
+    former_names(parts, findings);
     let is_family = parts
         .root
         .as_ref()
@@ -65,6 +66,38 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     }
     super::session::check(parts, findings);
     tests(parts, findings);
+}
+
+/// Checks `was` of users: no user has that name, no two have the same, and each user of a family
+/// has a jail of its own, which is not renamed.
+fn former_names(parts: &PartialSpec, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    let is_family = (parts.root.as_ref()).is_some_and(|root| is_pattern(&root.value));
+    for user in &parts.users {
+        let Some(was) = &user.was else { continue };
+        let name = was.value.as_str();
+        let is_user = parts
+            .users
+            .iter()
+            .any(|other| other.name.value.as_str() == name);
+        let why = if is_family {
+            "the jail of each user has its name, and is not renamed".to_owned()
+        } else if is_user {
+            format!("the spec has a user `{name}`")
+        } else if !seen.insert(name) {
+            format!("another user has `was = \"{name}\"` too")
+        } else {
+            continue;
+        };
+        findings.add(
+            Finding::new(format!(
+                "could not rename `{name}` to `{}`",
+                user.name.value
+            ))
+            .why(why)
+            .with_span(&was.span, "this name"),
+        );
+    }
 }
 
 /// Checks a spec for one jail per user: it needs users, and a valid root for each.

@@ -2,7 +2,7 @@
 //! undone as a whole, and drop-ins of an older jailctl are taken over. `cargo bench --bench fleet`
 //! measures times.
 
-use disposable::DisposableHost;
+use disposable::{DisposableHost, Key};
 
 use crate::support::{Reach, Spec, host, look, reach};
 
@@ -10,8 +10,8 @@ use crate::support::{Reach, Spec, host, look, reach};
 const ALL: &str = "/etc/ssh/sshd_config.d/05-jailctl.all.conf";
 
 /// Writes the specs of jails for files with these numbers; returns their paths.
-fn specs(host: &DisposableHost, numbers: std::ops::Range<usize>) -> Vec<String> {
-    let text = Spec::dropbox(&host.key("fleet")).text();
+fn specs(host: &DisposableHost, key: &Key, numbers: std::ops::Range<usize>) -> Vec<String> {
+    let text = Spec::dropbox(key).text();
     numbers
         .map(|number| {
             let text = text.replace("dropbox", &format!("s{number}"));
@@ -46,9 +46,10 @@ fn calls(host: &DisposableHost, command: &[&str]) -> usize {
 #[disposable::test]
 fn a_jail_costs_the_same_beside_many_others() {
     let host = host();
+    let key = host.key("fleet");
     let mut costs: Vec<Vec<(&str, usize)>> = Vec::new();
     for (built, count) in [(0, 10), (11, 40)] {
-        let all = specs(&host, 0..count + 1);
+        let all = specs(&host, &key, 0..count + 1);
         let (all, more) = (&all[..count], &all[count..]);
         let made = calls(&host, &build(&all[built..])) / (count - built);
         // Changes of the last two seconds are not cached.
@@ -66,8 +67,15 @@ fn a_jail_costs_the_same_beside_many_others() {
         unreachable!("two numbers of jails");
     };
     for ((verb, few), (_, many)) in few.iter().zip(many) {
+        // sshd reads group(5) for each Match line, and thus for each jail, once for a query and
+        // twice for a connection.
+        let of_sshd = if *verb == "one more jail" {
+            300 * 30
+        } else {
+            0
+        };
         assert!(
-            many * 100 <= few * 115,
+            many * 100 <= (few + of_sshd) * 115,
             "{verb}: {few} calls, then {many}: {costs:?}"
         );
     }
@@ -77,20 +85,15 @@ fn a_jail_costs_the_same_beside_many_others() {
 fn a_build_of_many_that_dies_is_undone_whole() {
     let host = host();
     host.sshd();
-    let paths = specs(&host, 0..20);
+    let paths = specs(&host, &host.key("fleet"), 0..20);
     let before = look(&host);
-    for (call, n) in [
-        ("execve", 20),
-        ("renameat2", 90),
-        ("fsync", 30),
-        ("linkat", 3),
-    ] {
+    for (call, n) in [("mkdirat", 40), ("renameat2", 40), ("fsync", 40)] {
         let output = host.kill_at(call, n, &build(&paths));
-        if !host.has("/var/lib/jailctl/.journal") {
-            assert_ne!(output.code(), 0, "{call} {n}: {output:?}");
-            continue;
-        }
-        let put_right = host.jailctl(["update", "--all"]);
+        assert!(
+            host.has("/var/lib/jailctl/.journal"),
+            "{call} {n}: {output:?}"
+        );
+        let put_right = host.jailctl(["update", "--all"]).ok();
         assert!(put_right.stderr().contains("undone"), "{put_right:?}");
         assert_eq!(
             before.diff(&look(&host)),
@@ -107,7 +110,7 @@ fn drop_ins_of_an_older_jailctl_are_taken_over() {
     let host = host();
     let _sshd = host.sshd();
     let key = host.key("fleet");
-    let paths = specs(&host, 0..3);
+    let paths = specs(&host, &key, 0..3);
     host.run(build(&paths)).ok();
     // An older one wrote a file for each jail.
     host.sh(&format!(

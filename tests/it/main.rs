@@ -38,6 +38,7 @@ mod reasons;
 mod rebuild;
 mod remove;
 mod rollback;
+mod routine;
 mod rules;
 mod session;
 mod spec_keys;

@@ -27,12 +27,12 @@ const VARIABLE: &[(&str, &str)] = &[
     (r"x86_64-linux-gnu|aarch64-linux-gnu", "[triplet]"),
     (r"ld-linux-[a-z0-9_-]+", "ld-linux"),
     (
-        r"processes run in it: [\d, ]+",
+        r"processes run in it: \d+ \(\S+ of \w+\)(, \d+ \(\S+ of \w+\))*",
         "processes run in it: [pids]",
     ),
     (r"jailctl \d+\.\d+\.\d+", "jailctl [version]"),
     (
-        r"(?m)^(NAME +USERS +ENTRIES +SIZE +ROOT|\w+ +\w+ +\d+ +\[size\] +/srv/\w+/\w+)$",
+        r"(?m)^(NAME +USERS +ACCESS +IN +ENTRIES +SIZE +ROOT|\w+ +\w+ +[\w,]+ +\d+ +\d+ +\[size\] +/srv/\w+/\w+)$",
         "[line of the table]",
     ),
 ];

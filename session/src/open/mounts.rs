@@ -113,7 +113,10 @@ fn mount_one(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
     let attributes = attributes(mount.flags);
     let tree = match &mount.source {
         Source::Bind(source) => {
-            let from = open_dir(None, source).map_err(|errno| Error::on("mount", source, errno))?;
+            let from = match open_dir(None, source) {
+                Err(errno) if mount.optional && is_absent(errno) => return Ok(()),
+                opened => opened.map_err(|errno| Error::on("mount", source, errno))?,
+            };
             let tree = DetachedMount::clone_tree(from.as_fd())?;
             tree.set_attributes(attributes).map_err(failed)?;
             tree
@@ -163,6 +166,16 @@ fn mount_one(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
             .attach(Path::new(TERMINALS))?;
     }
     Ok(())
+}
+
+/// Whether a directory of the host does not exist, or is that of a service which has stopped: a
+/// FUSE daemon, a server of NFS. Any other error, such as that of a symbolic link, refuses a
+/// session also for an optional mount.
+fn is_absent(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT | Errno::NOTCONN | Errno::STALE | Errno::HOSTDOWN | Errno::NODEV
+    )
 }
 
 /// The socket of the host's log. Where systemd has it in `/run`, the path is a link that only root

@@ -321,6 +321,7 @@ mod tests {
                     nodev: true,
                     noexec: true,
                 },
+                optional: false,
             }],
             limits: None,
         }
@@ -374,6 +375,7 @@ mod tests {
             target: "/proc".into(),
             source: Source::Proc,
             flags: policy.mounts[0].flags,
+            optional: false,
         });
         assert!(Policy::parse(&policy.to_text()).is_ok());
         policy.pid = false;

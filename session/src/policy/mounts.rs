@@ -14,6 +14,9 @@ pub struct Mount {
     pub source: Source,
     /// Mount options.
     pub flags: Flags,
+    /// Whether sessions begin without it while the directory of the host is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// File system or directory that is mounted.

@@ -81,4 +81,14 @@ pub(in crate::apply) enum DeferredAction {
         /// The options of its removal.
         how: RemoveOptions,
     },
+    /// Deletes a root that a removal has left, with all that is in it.
+    #[serde(rename = "Purge")]
+    PurgeRoot {
+        /// The jail of its marker.
+        jail: JailName,
+        /// The root, as a path of the host.
+        root: PathBuf,
+        /// Directories that were created for the root, with the root itself, outermost first.
+        made: Vec<PathBuf>,
+    },
 }

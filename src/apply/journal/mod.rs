@@ -316,6 +316,21 @@ mod tests {
             (Undo::RestorePassword(user(), user()), "Password"),
             (Undo::RestoreFile(path(), None, owner), "Restore"),
             (Undo::ReloadSshd(path()), "Reload"),
+            (
+                Undo::RenameBack {
+                    from: path(),
+                    to: path(),
+                    inode: 1,
+                },
+                "RenameBack",
+            ),
+            (
+                Undo::RenameAccount {
+                    from: (user(), user()),
+                    to: user(),
+                },
+                "RenameAccount",
+            ),
             (Undo::RemoveDirs(Vec::new()), "RemoveDirs"),
             (Undo::CreateDir(path()), "MakeDir"),
             (Undo::RemoveRoot(path(), Vec::new()), "RemoveRoot"),
@@ -379,6 +394,14 @@ mod tests {
                     how: RemoveOptions::default(),
                 },
                 "Remove",
+            ),
+            (
+                DeferredAction::PurgeRoot {
+                    jail: jail(),
+                    root: path(),
+                    made: Vec::new(),
+                },
+                "Purge",
             ),
         ];
         let mut written: Vec<(String, &str)> = Vec::new();

@@ -45,6 +45,23 @@ pub(in crate::apply) enum Undo {
     /// Reloads the sshd whose process id is in this file.
     #[serde(rename = "Reload")]
     ReloadSshd(PathBuf),
+    /// Renames an account back.
+    RenameAccount {
+        /// Login name and home in passwd(5) before.
+        from: (String, String),
+        /// Login name after.
+        to: String,
+    },
+    /// Renames a directory or file back, if the one at `to` has this inode number and there is
+    /// none at `from`. Paths of the host.
+    RenameBack {
+        /// Path before.
+        from: PathBuf,
+        /// Path after.
+        to: PathBuf,
+        /// Inode number.
+        inode: u64,
+    },
     /// Removes created directories, deepest first, as far as they are empty.
     RemoveDirs(Vec<PathBuf>),
     /// Creates a directory with mode 0700, if it does not exist.

@@ -10,7 +10,7 @@ use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
 use super::match_line::{Client, ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::derived::Input;
+use crate::host::derived_facts::Input;
 use crate::host::view::HostView;
 use crate::layout::{SSHD_CONFIG, SSHD_CONFIG_DIR};
 

@@ -11,13 +11,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::{Blocks, Config};
 use super::connect;
+use super::expected_settings::ExpectedSettings;
 use super::kinds::kinds_of_users;
 use super::match_line::ConnSpec;
 use super::offline::RootedFiles;
 use super::pattern::matches;
 use crate::error::{Error, Finding, Result};
 use crate::host::command::{Invocation, Output};
-use crate::host::derived::Input;
+use crate::host::derived_facts::Input;
 use crate::host::pam::SSHD;
 use crate::host::stat::Stat;
 use crate::host::view::HostView;
@@ -49,17 +50,6 @@ type Connect = fn(&HostView, &Path) -> Result<connect::Login>;
 
 /// Output of `sshd -T`: keyword in lower case, and value.
 pub type Settings = Vec<(String, String)>;
-
-/// Settings of one user that sshd has to have for every connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpectedSettings {
-    /// Login name.
-    pub user: String,
-    /// Groups of the user, the primary one first.
-    pub groups: Vec<String>,
-    /// Keyword in lower case, and value as `sshd -T` prints it.
-    pub settings: Vec<(String, String)>,
-}
 
 /// The sshd of a host.
 #[derive(Debug)]

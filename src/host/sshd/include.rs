@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::derived::Input;
+use crate::host::derived_facts::Input;
 use crate::host::glob::matches;
 use crate::host::view::HostView;
 

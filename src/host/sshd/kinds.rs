@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::config::Blocks;
-use super::daemon::ExpectedSettings;
+use super::expected_settings::ExpectedSettings;
 use super::match_line::ConnSpec;
 use crate::error::Result;
 use crate::host::accounts::Accounts;
@@ -24,7 +24,7 @@ pub(super) struct Kind<'e> {
     pub(super) users: Vec<&'e ExpectedSettings>,
     /// Connections to query sshd about.
     pub(super) samples: Vec<ConnSpec>,
-    /// What the answers depend on; `None` if they may depend on more.
+    /// Traits that the answers depend on; `None` if they may depend on more.
     traits: Option<Traits<'e>>,
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod connect;
 mod connection_specs;
 mod daemon;
+mod expected_settings;
 mod include;
 mod kinds;
 mod lexer;
@@ -16,5 +17,6 @@ mod pattern;
 mod tests;
 
 pub use config::{Blocks, Config};
-pub use daemon::{ExpectedSettings, Reload, Settings, Sshd, SshdInfo};
+pub use daemon::{Reload, Settings, Sshd, SshdInfo};
+pub use expected_settings::ExpectedSettings;
 pub use match_line::ConnSpec;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::paths::{Totals, path_summaries};
 use crate::plan::{ChangeKind, Plan, Step, WaysIn};
+use crate::show::session_view::session_json;
 
 /// The JSON object about plans, applied or not, with notices of their run.
 pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
@@ -60,6 +61,7 @@ fn jail(plan: &Plan) -> Value {
         "root": plan.root,
         "changed": plan.is_change(),
         "ways_in": ways_in.map(|ways| ways.after),
+        "session": session_json(plan.target.as_ref().and_then(|to| to.jail.session.as_ref())),
         "packages": plan.target.as_ref().map(|target| &target.jail.packages),
         "steps": steps,
         "diff": { "before": join(before), "after": join(after) },

@@ -2,12 +2,14 @@
 //! lines about paths.
 
 mod collapse;
+mod family;
 mod json;
 mod paths;
 mod text;
 
+pub use family::texts;
 pub use json::json;
-pub use text::text;
+pub use text::changes;
 
 use crate::plan::Step;
 

@@ -18,7 +18,7 @@ const LISTED: usize = 40;
 const CONTEXT: usize = 2;
 
 /// The plan as text. `all` lists every path.
-pub fn text(plan: &Plan, all: bool, paint: Styler) -> String {
+pub(super) fn text(plan: &Plan, all: bool, paint: Styler) -> String {
     let mut page = Page {
         text: String::new(),
         paint,
@@ -121,14 +121,17 @@ impl Page {
                         self.diff(&text(&edit.from), &text(&edit.to));
                     }
                 }
-                Step::WritePolicy {
-                    rules: Some((from, to)),
-                    ..
-                } => {
+                Step::WritePolicy { rules, .. } => {
                     self.summary(summary);
+                    self.session_diff(summary, rules.as_ref());
+                    let Some((from, to)) = rules else { continue };
                     let table = format!("rules of the jail's network: jailctl-{}", plan.name);
                     self.step(ChangeKind::Change, "nft", &table);
                     self.diff(from, to);
+                }
+                Step::RemovePolicy { .. } => {
+                    self.summary(summary);
+                    self.session_diff(summary, None);
                 }
                 Step::RemoveTree { recorded, .. } => {
                     let size = crate::show::jail_list::size(recorded);
@@ -139,6 +142,23 @@ impl Page {
                 _ => self.summary(summary),
             }
         }
+    }
+
+    /// The lines about sessions that change, without the first, which is the line of the step, and
+    /// without the rules of the network, which follow.
+    fn session_diff(&mut self, summary: &StepSummary, rules: Option<&(String, String)>) {
+        let lines = |text: &Option<String>, rules: Option<&String>| -> String {
+            let text = text.as_deref().unwrap_or_default();
+            let text = match rules {
+                Some(rules) => text.strip_suffix(rules.trim()).unwrap_or(text),
+                None => text,
+            };
+            let rest = text.lines().skip(1);
+            rest.flat_map(|line| [line, "\n"]).collect()
+        };
+        let before = lines(&summary.before, rules.map(|(from, _)| from));
+        let after = lines(&summary.after, rules.map(|(_, to)| to));
+        self.diff(&before, &after);
     }
 
     /// The ways into the jail, with the previous ones if they change.
@@ -290,6 +310,44 @@ fn totals_text(totals: Totals) -> String {
         let _ = write!(text, "; {} freed", bytes(totals.freed));
     }
     text
+}
+
+/// The changes of a plan in one line, after it was applied: "built at /srv/jails/web: 2 paths
+/// changed, keys of carol changed".
+pub fn changes(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    let paths = Totals::of(&path_summaries(plan));
+    let numbers = [
+        (paths.added, "added"),
+        (paths.changed, "changed"),
+        (paths.removed, "removed"),
+    ];
+    for (number, word) in numbers {
+        if number > 0 {
+            parts.push(format!("{} {word}", count(number, "path", "paths")));
+        }
+    }
+    for step in &plan.steps {
+        let Some(summary) = step.text().summary else {
+            continue;
+        };
+        let user = summary.user.map(|user| format!(" of {user}"));
+        let user = user.unwrap_or_default();
+        let verb = match (summary.kind, summary.subject) {
+            (_, "lock") => continue,
+            (ChangeKind::Add, _) => "created",
+            (ChangeKind::Change, _) => "changed",
+            (ChangeKind::Remove, _) => "removed",
+        };
+        let part = format!("{}{user} {verb}", summary.subject);
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    if let Some(ways) = plan.ways_in().filter(WaysIn::is_change) {
+        parts.push(format!("ways in now {}", WaysIn::list(ways.after)));
+    }
+    format!("built at {}: {}", plan.root.display(), parts.join(", "))
 }
 
 /// The last line of the page: the totals.

@@ -265,3 +265,37 @@ fn a_jail_for_files_alone_has_a_session_without_a_network() {
     );
     assert!(!host.has("/srv/jails/dropbox/proc"));
 }
+
+/// The directory of a service that is stopped: sessions begin without it.
+#[disposable::test]
+fn an_optional_mount_may_be_missing() {
+    let host = host_with_module();
+    let _sshd = host.sshd();
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more
+        .push_str("[[mount]]\nsource = \"/run/service\"\ntarget = \"/service\"\noptional = true\n");
+    let built = spec.build(&host).ok();
+    assert!(
+        built.stderr().contains("`/run/service` is missing"),
+        "{built:?}"
+    );
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(harlequin.ssh("ls -A /service; echo in").ok().text(), "in");
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    host.sh("mkdir /run/service; echo x >/run/service/socket")
+        .ok();
+    assert_eq!(harlequin.ssh("ls /service").ok().text(), "socket");
+    host.jailctl(["doctor", "harlequin"]).ok();
+    // A link in its place is refused, as for every mount.
+    host.sh("rm -r /run/service; ln -s /etc /run/service").ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+    host.sh("rm /run/service").ok();
+    host.jailctl(["doctor", "harlequin"]).ok();
+    spec.more = spec.more.replace("optional = true\n", "");
+    let refused = spec.build(&host).exits(2);
+    assert!(
+        refused.stderr().contains("`optional = true`"),
+        "{refused:?}"
+    );
+}
