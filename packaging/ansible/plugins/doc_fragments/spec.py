@@ -127,6 +127,16 @@ options:
                 A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
             type: str
             required: true
+          was:
+            description:
+              - >-
+                Former login name: the next build renames that account, and keeps its user id,
+                home, password and keys; without effect once it is renamed.
+              - >-
+                Default: none.
+              - >-
+                A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
+            type: str
           adopt:
             description:
               - >-
@@ -368,6 +378,14 @@ options:
                 C(exec), and for tmpfs C(size=64M) or C(mode=1777).
             type: list
             elements: str
+          optional:
+            description:
+              - >-
+                While the host directory is missing, sessions begin without it and see an empty
+                directory; otherwise no session begins.
+              - >-
+                Default: false.
+            type: bool
       namespaces:
         description:
           - >-
@@ -756,6 +774,16 @@ options:
                 A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
             type: str
             required: true
+          was:
+            description:
+              - >-
+                Former login name: the next build renames that account, and keeps its user id,
+                home, password and keys; without effect once it is renamed.
+              - >-
+                Default: none.
+              - >-
+                A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
+            type: str
           adopt:
             description:
               - >-
@@ -997,6 +1025,14 @@ options:
                 C(exec), and for tmpfs C(size=64M) or C(mode=1777).
             type: list
             elements: str
+          optional:
+            description:
+              - >-
+                While the host directory is missing, sessions begin without it and see an empty
+                directory; otherwise no session begins.
+              - >-
+                Default: false.
+            type: bool
       namespaces:
         description:
           - >-

@@ -20,6 +20,7 @@ SPEC_OPTIONS = {
     "plain_chroot": {"type": "bool"},
     "user": {"type": "list", "elements": "dict", "options": {
         "name": {"type": "str", "required": True},
+        "was": {"type": "str"},
         "adopt": {"type": "bool"},
         "shell": {"type": "str"},
         "home": {"type": "str"},
@@ -51,6 +52,7 @@ SPEC_OPTIONS = {
         "source": {"type": "str", "required": True},
         "target": {"type": "str", "required": True},
         "options": {"type": "list", "elements": "str"},
+        "optional": {"type": "bool"},
     }},
     "namespaces": {"type": "dict", "options": {
         "pid": {"type": "bool"},
