@@ -13,6 +13,8 @@
 //! | `ROOT/.jailctl/previous` | 0700 | tree before the last build, for `rollback` |
 //! | `ROOT/../.jailctl/store` | 0700 | files that the jails of a directory share by hard links |
 //! | `ROOT/jail` | 0755 | login shells of the jail, and `root`, a link to `/` |
+//! | `ROOT/jail/gate` | 0755 | login shell of accounts without the way in `shell` |
+//! | `ROOT/jail/ways/UID` | 0644 | what the gate allows to an account |
 //! | `/var/lib/jailctl` | 0711 | records of all jails; sshd reads keys below it as the user |
 //! | `/var/lib/jailctl/.journal` | 0600 | undo of the run in progress |
 //! | `/var/lib/jailctl/JAIL` | 0711 | records of a jail |
@@ -151,6 +153,8 @@ pub const UNITS_DIR: &str = "/etc/systemd/system";
 /// Path that exists on no host and in no jail: the shell and home of accounts that must not have
 /// any.
 pub const NONEXISTENT: &str = "/jail/none";
+/// Login shell of accounts that the gate serves, in the jail and in the passwd(5) of the host.
+pub const GATE: &str = "/jail/gate";
 /// Pattern of the login shells of jailed accounts, for pam_succeed_if(8).
 pub const SHELL_PATTERN: &str = "/jail/*";
 /// Pattern of the groups of all jails, for sshd_config(5).
@@ -176,6 +180,8 @@ mod tests {
             (NONEXISTENT, JAIL_DIR),
             (SHELL_PREFIX, JAIL_DIR),
             (SHELL_PATTERN, JAIL_DIR),
+            (GATE, JAIL_DIR),
+            (jailctl_gate::policy::DIRECTORY, JAIL_DIR),
             (MARKER, PRIVATE_DIR),
             (STAGE, PRIVATE_DIR),
             (PREVIOUS_TREE, PRIVATE_DIR),

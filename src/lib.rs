@@ -78,8 +78,9 @@
 //!   leaves the jail.
 //! - **gecos tag**: the comment field in passwd(5) that names the jail of an account,
 //!   [`resolve::gecos_tag`].
-//! - **way in**: a kind of connection that the spec allows: shell, sftp, forward,
+//! - **way in**: a kind of connection that the spec allows: shell, sftp, rsync, forward and others,
 //!   [`spec::AccessMethod`].
+//! - **gate**: the login shell of accounts without the way in `shell`, the crate `jailctl-gate`.
 //!
 //! The content of a root:
 //!

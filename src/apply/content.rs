@@ -21,8 +21,8 @@ pub(super) fn write_content(
     shown: &Path,
 ) -> Result<()> {
     match content {
-        Content::Text(text) => file
-            .write_all(text.as_bytes())
+        Content::Generated(content) => file
+            .write_all(content)
             .map_err(|error| Error::io("write", shown, &error)),
         Content::Recorded { .. } => Err(content_unavailable(shown)),
         Content::Host { source, stat } => copier.copy(
@@ -43,9 +43,9 @@ pub(super) fn write_and_digest(
     shown: &Path,
 ) -> Result<Digest> {
     match content {
-        Content::Text(text) => {
+        Content::Generated(generated) => {
             write_content(copier, view, content, file, shown)?;
-            Ok(Digest::of(text.as_bytes()))
+            Ok(Digest::of(generated))
         }
         Content::Recorded { .. } => Err(content_unavailable(shown)),
         Content::Host { source, stat } => copier.copy_and_digest(

@@ -272,7 +272,7 @@ pub(super) fn records(
                 };
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
-                    Content::Text(_) => None,
+                    Content::Generated(_) => None,
                     Content::Recorded { source, .. } => source.clone(),
                 };
                 RecordKind::File {

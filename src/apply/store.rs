@@ -96,7 +96,7 @@ impl FileRequest<'_> {
         match self.content {
             Content::Host { stat, .. } => Some(stat.mtime),
             Content::Recorded { source, .. } => source.as_ref().map(|(_, stat)| stat.mtime),
-            Content::Text(_) => None,
+            Content::Generated(_) => None,
         }
     }
 }
@@ -178,7 +178,7 @@ impl Store {
         match content {
             Content::Host { source, stat } => self.sources.digest(source, stat),
             Content::Recorded { sha256, .. } => Some(*sha256),
-            Content::Text(_) => None,
+            Content::Generated(_) => None,
         }
     }
 

@@ -135,7 +135,7 @@ impl ContentSources<'_> {
         let unchanged = self.unchanged(path);
         let store = self.store.filter(|_| want.is_shareable());
         let known = match want.content {
-            Content::Text(text) => Some(Digest::of(text.as_bytes())),
+            Content::Generated(content) => Some(Digest::of(content)),
             Content::Host { .. } => unchanged.or_else(|| store?.known(want.content)),
             Content::Recorded { sha256, .. } => Some(*sha256),
         };

@@ -186,7 +186,8 @@ fn shell(view: &HostView, account: &AccountRecord) -> Result<Option<PathBuf>> {
     let shell = accounts
         .user(&account.name)
         .and_then(|found| found.shell.strip_prefix(JAIL_DIR).map(PathBuf::from));
-    Ok(shell.filter(|shell| shell != Path::new("/none")))
+    let is_none = |shell: &PathBuf| shell == Path::new("/none") || shell == Path::new("/gate");
+    Ok(shell.filter(|shell| !is_none(shell)))
 }
 
 fn no_shell(account: &AccountRecord) -> Error {

@@ -209,7 +209,7 @@ fn account(
         home: record.home.clone(),
         shell: found
             .and_then(|found| found.shell.strip_prefix(JAIL_DIR))
-            .filter(|shell| *shell != "/none")
+            .filter(|shell| !["/none", "/gate"].contains(shell))
             .map(str::to_owned),
         state: is,
         password: found

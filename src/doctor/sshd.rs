@@ -55,9 +55,9 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             .why("it confines the account"),
         ),
         Some(text) if is_member => {
-            let mut settings = setting_value(text);
+            let mut settings = settings_for(text, &case.user);
             let common = crate::resolve::common(&case.confinement.sshd);
-            let further = setting_value(&common);
+            let further = settings_for(&common, &case.user);
             // A snippet of an older jailctl contains all settings itself.
             let is_whole = further
                 .iter()
@@ -133,13 +133,27 @@ fn ask(case: &Subject<'_>) -> Result<(Arc<Config>, Answers)> {
     Ok((config, answers))
 }
 
-/// Keyword in lower case and value of each line in the Match block of the snippet.
-fn setting_value(text: &str) -> Settings {
-    text.lines()
-        .filter(|line| line.starts_with(' '))
-        .filter_map(|line| line.trim().split_once(' '))
-        .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect()
+/// Keyword in lower case and value of each setting of a snippet that applies to the user: the first
+/// one counts.
+fn settings_for(text: &str, user: &str) -> Settings {
+    let mut settings = Settings::new();
+    let mut applies = false;
+    for line in text.lines() {
+        if let Some(criteria) = line.strip_prefix("Match ") {
+            let of_user = criteria.strip_prefix("User ");
+            let named = of_user.and_then(|rest| rest.split(' ').next());
+            applies = named.is_none_or(|named| named == user);
+        } else if applies
+            && line.starts_with(' ')
+            && let Some((keyword, value)) = line.trim().split_once(' ')
+        {
+            let keyword = keyword.to_ascii_lowercase();
+            if settings.iter().all(|(known, _)| *known != keyword) {
+                settings.push((keyword, value.trim().to_owned()));
+            }
+        }
+    }
+    settings
 }
 
 fn value<'s>(settings: &'s Settings, keyword: &str) -> Option<&'s str> {

@@ -113,6 +113,12 @@ pub fn compare(
                     act: ChangeKind::Change,
                     because,
                 });
+            } else if let Some(because) = unusable(&entry.owner, found) {
+                changes.push(Change {
+                    path: path.clone(),
+                    act: ChangeKind::Change,
+                    because: Some(because),
+                });
             }
             continue;
         }
@@ -275,9 +281,8 @@ fn difference(
                 return Ok(Some("its content was changed in the jail".to_owned()));
             }
             match content {
-                Content::Text(text) => {
-                    Ok((Digest::of(text.as_bytes()) != *sha256)
-                        .then(|| "its text changes".to_owned()))
+                Content::Generated(content) => {
+                    Ok((Digest::of(content) != *sha256).then(|| "its text changes".to_owned()))
                 }
                 Content::Host {
                     source: wanted,
@@ -288,6 +293,32 @@ fn difference(
                 }
             }
         }
+    }
+}
+
+/// Why a user directory is of no use to its user or group; `None` if it is. A user may change the
+/// mode, but hardly takes the own access away: that is a restored backup, or a `chown -R`.
+fn unusable(wanted: &Ownership, found: &Stat) -> Option<String> {
+    let is_shared = wanted.mode & 0o020 != 0;
+    let needed = wanted.mode & if is_shared { 0o2770 } else { 0o700 };
+    if found.uid != wanted.uid {
+        Some(format!(
+            "it belongs to the user id {} instead of {}",
+            found.uid, wanted.uid
+        ))
+    } else if is_shared && found.gid != wanted.gid {
+        Some(format!(
+            "it has the group id {} instead of {}",
+            found.gid, wanted.gid
+        ))
+    } else if found.mode & needed != needed {
+        Some(format!(
+            "its mode is {:04o} instead of {:04o}",
+            found.permissions(),
+            wanted.mode
+        ))
+    } else {
+        None
     }
 }
 

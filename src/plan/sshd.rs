@@ -299,8 +299,10 @@ pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<Sn
         return Ok(SnippetOrder::Last);
     };
     let before = snippet(view, &wanted.name)?.text.unwrap_or_default();
-    let forwards =
-        |text| setting_value(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
+    let forwards = |text: &str| {
+        let mut values = setting_values(text, "AllowTcpForwarding");
+        values.any(|value| value != "no")
+    };
     // Between plain chroot and sessions all accounts are closed until all is done.
     let is_same_root = setting_value(&before, "ChrootDirectory")
         == setting_value(&confinement.sshd.text, "ChrootDirectory");
@@ -377,12 +379,16 @@ pub(super) fn steps(
     })
 }
 
-/// The value of a keyword in a snippet, `None` if it is not set.
-fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
-    let mut lines = snippet
-        .lines()
-        .filter_map(|line| line.trim().split_once(' '));
-    lines.find_map(|(key, value)| (key == keyword).then_some(value))
+/// The first value of a keyword in a snippet, `None` if it is not set.
+fn setting_value<'t>(snippet: &'t str, keyword: &'t str) -> Option<&'t str> {
+    setting_values(snippet, keyword).next()
+}
+
+/// The values of a keyword in a snippet, in all its Match blocks.
+fn setting_values<'t>(snippet: &'t str, keyword: &'t str) -> impl Iterator<Item = &'t str> {
+    let lines = snippet.lines();
+    let settings = lines.filter_map(|line| line.trim().split_once(' '));
+    settings.filter_map(move |(key, value)| (key == keyword).then_some(value))
 }
 
 /// The snippet of a jail as it is.

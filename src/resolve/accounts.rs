@@ -4,14 +4,17 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use super::gate;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
 use super::scheduled_jobs::ScheduledJobs;
 use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry, today};
-use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
+use crate::layout::{
+    GATE, GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX,
+};
 use crate::names::{JailName, UserName};
-use crate::spec::{Password, Spec, User};
+use crate::spec::{Password, Server, Spec, User};
 
 /// User and group ids of ordinary accounts, by `UID_MIN` and `UID_MAX` of login.defs(5) on most
 /// hosts.
@@ -195,11 +198,6 @@ fn accounts(
         let shell = user.shell.as_ref().map(|shell| shell.value.clone());
         let mut groups: Vec<String> = user.groups.iter().map(|one| one.value.clone()).collect();
         groups.sort();
-        let keys = user
-            .authorized_keys
-            .iter()
-            .flat_map(|key| [key.value.as_str(), "\n"])
-            .collect();
         wanted.push(WantedAccount {
             name: user.name.value.as_str().to_owned(),
             uid,
@@ -212,12 +210,13 @@ fn accounts(
             groups,
             adopted,
             home: user.home.value.clone(),
-            login_shell: shell.as_ref().map_or_else(
-                || NONEXISTENT.to_owned(),
-                |shell| format!("{JAIL_DIR}{shell}"),
-            ),
+            login_shell: match (&shell, user.login().server) {
+                (Some(shell), _) => format!("{JAIL_DIR}{shell}"),
+                (None, Server::Gate) => GATE.to_owned(),
+                (None, _) => NONEXISTENT.to_owned(),
+            },
             shell,
-            keys,
+            keys: gate::authorized_keys(user),
             password: user.password.value.clone(),
             expires: user.expires.as_ref().map(|day| day.value.0),
         });

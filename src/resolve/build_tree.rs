@@ -9,7 +9,7 @@ use super::programs::{self, RequestedObject};
 use super::rules::Rules;
 use super::tree::Tree;
 use super::types::{PackageSummary, ResolvedAccounts};
-use super::{base_files, files, network, packages, session, shells, sshd};
+use super::{base_files, files, gate, network, packages, session, shells, sshd};
 use crate::error::{Finding, Result};
 use crate::host::HostView;
 use crate::names::JailPath;
@@ -44,6 +44,8 @@ pub(super) fn build_tree(
     }
     requested.extend(programs::locate_optional(view, spec, notices)?);
     requested.extend(sshd::sftp_program(spec, sftp, notices));
+    let servers = gate::Servers::locate(spec, view, sftp, findings)?;
+    requested.extend(servers.requested());
     if let Some(session) = &spec.session
         && let NetworkSpec::Private(private) = &session.network
     {
@@ -63,7 +65,7 @@ pub(super) fn build_tree(
     };
     base_files::add_usr_merge_links(&mut tree)?;
     base_files::add_names(&mut tree, view, accounts)?;
-    files::add_user_dirs(&mut tree, spec, &accounts.accounts, findings);
+    files::add_user_dirs(&mut tree, spec, accounts, findings);
     if programs {
         base_files::add_devices(&mut tree)?;
         files::add_tmp(&mut tree)?;
@@ -72,6 +74,7 @@ pub(super) fn build_tree(
         session::add_places(&mut tree, session, programs, findings)?;
     }
     shells::add_links(&mut tree, spec, findings)?;
+    servers.add_gate(&mut tree, spec, &accounts.accounts, findings)?;
     if !spec.users.is_empty() {
         shells::add_link_to_root(&mut tree)?;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::programs::RequestedObject;
 use super::tree::{Content, Entry, EntryKind, Reason, Tree};
-use super::types::WantedAccount;
+use super::types::ResolvedAccounts;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
@@ -221,9 +221,10 @@ fn add_file(
 pub(super) fn add_user_dirs(
     tree: &mut Tree,
     spec: &Spec,
-    accounts: &[WantedAccount],
+    resolved: &ResolvedAccounts,
     findings: &mut Vec<Finding>,
 ) {
+    let accounts = &resolved.accounts;
     for dir in &spec.dirs {
         let why = Reason::Spec {
             place: dir.span.to_string(),
@@ -234,16 +235,21 @@ pub(super) fn add_user_dirs(
                 .iter()
                 .find(|account| account.name == owner.value.as_str())
         });
-        let entry = match owner {
-            Some(account) => Entry::place(
-                Ownership {
-                    uid: account.uid,
-                    gid: account.gid,
-                    mode: dir.mode,
-                },
-                why,
-            ),
-            None => Entry::directory(dir.mode, why),
+        let group = dir
+            .group
+            .as_ref()
+            .and_then(|group| resolved.gid(&group.value));
+        let owner = Ownership {
+            uid: owner.map_or(0, |account| account.uid),
+            gid: group.or(owner.map(|account| account.gid)).unwrap_or(0),
+            mode: dir.mode,
+        };
+        let entry = match dir.writer() {
+            Some(_) => Entry::place(owner, why),
+            None => Entry {
+                owner,
+                ..Entry::directory(dir.mode, why)
+            },
         };
         if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
             findings.push(finding.with_span(&dir.span, "required here"));
@@ -332,11 +338,7 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
     let Some(start) = &spec.sftp.start_dir else {
         return;
     };
-    let is_there = start.value == JailPath::root()
-        || tree
-            .follow(&start.value)
-            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory);
-    if !is_there {
+    if !has_directory(tree, spec, &start.value) {
         findings.push(
             Finding::new(format!("the jail has no directory `{}`", start.value))
                 .why("sftp starts there")
@@ -344,6 +346,18 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
                 .with_span(&start.span, ""),
         );
     }
+}
+
+/// Whether the jail has a directory, or may have it in a `[[mount]]`, whose content is that of the
+/// host.
+pub(super) fn has_directory(tree: &Tree, spec: &Spec, path: &JailPath) -> bool {
+    let mut mounts = spec.session.iter().flat_map(|session| &session.mounts);
+    let is_in = |target: &JailPath| Path::new(path.as_str()).starts_with(target.as_str());
+    *path == JailPath::root()
+        || tree
+            .follow(path)
+            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory)
+        || mounts.any(|mount| is_in(&mount.target.value))
 }
 
 /// Returns a notice for each file that is setuid, setgid or sticky on the host: no file of a jail

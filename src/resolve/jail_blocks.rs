@@ -28,6 +28,9 @@ const CLOSING: [(&str, &str); 4] = [
     ("PermitTunnel", "no"),
 ];
 
+/// Beginning of the keyword of a setting for one user: the name of the user follows, and the value
+/// is keyword and value.
+const USER: &str = "User ";
 /// Keyword as in sshd_config(5), and its value.
 type Setting = (String, String);
 /// Settings of a block.
@@ -43,9 +46,17 @@ impl JailBlocks {
     pub fn parse(text: &str) -> Self {
         let mut blocks: BTreeMap<String, BlockSettings> = BTreeMap::new();
         let mut groups: Vec<&str> = Vec::new();
+        let mut user = None;
         for line in text.lines() {
             if let Some(list) = line.strip_prefix("Match Group ") {
                 groups = list.split(',').collect();
+                user = None;
+            } else if let Some((name, group)) = line
+                .strip_prefix("Match User ")
+                .and_then(|rest| rest.split_once(" Group "))
+            {
+                groups = vec![group];
+                user = Some(name);
             } else if line.starts_with("Match") {
                 groups.clear();
             } else if let Some((keyword, value)) = line.trim_start().split_once(' ')
@@ -53,7 +64,10 @@ impl JailBlocks {
             {
                 for group in groups.iter().filter(|group| is_of_jail(group)) {
                     let settings = blocks.entry((*group).to_owned()).or_default();
-                    settings.push((keyword.to_owned(), value.to_owned()));
+                    settings.push(match user {
+                        Some(user) => for_user(user, keyword, value),
+                        None => owned(keyword, value),
+                    });
                 }
             }
         }
@@ -101,6 +115,10 @@ impl JailBlocks {
         let mut text = format!(
             "{HEAD}# What jails have in common is in a block of several groups, and the paths of a jail in its own.\n"
         );
+        // The first value counts: what differs for a user precedes what the group has.
+        for (group, settings) in &self.0 {
+            add_user_blocks(&mut text, group, settings);
+        }
         for (settings, groups) in kinds {
             for groups in groups.chunks(GROUPS) {
                 add_block(&mut text, &groups.join(","), settings);
@@ -121,8 +139,14 @@ pub fn block_text(group: &str, settings: &[Setting]) -> String {
     let mut settings = settings.to_vec();
     settings.sort_by_key(order);
     let mut text = String::new();
-    add_block(&mut text, group, &settings);
+    let shared = add_user_blocks(&mut text, group, &settings);
+    add_block(&mut text, group, shared);
     text
+}
+
+/// The setting of one user of a group.
+pub(super) fn for_user(user: impl std::fmt::Display, keyword: &str, value: &str) -> Setting {
+    (format!("{USER}{user}"), format!("{keyword} {value}"))
 }
 
 /// Whether the setting is one that the file has for all jails.
@@ -140,18 +164,43 @@ fn owned(keyword: &str, value: &str) -> Setting {
     (keyword.to_owned(), value.to_owned())
 }
 
-/// Position of a setting among those of its jail: the paths are first.
+/// Position of a setting among those of its jail: those of single users are first, then the paths.
 fn order((keyword, _): &Setting) -> usize {
+    if keyword.starts_with(USER) {
+        return 0;
+    }
     let mut paths = PATHS.iter();
-    paths
+    1 + paths
         .position(|path| path == keyword)
         .unwrap_or(PATHS.len())
 }
 
 /// The paths among sorted settings, and the settings that other jails may have too.
 fn split(settings: &[Setting]) -> (&[Setting], &[Setting]) {
-    let paths = settings.partition_point(|setting| order(setting) < PATHS.len());
+    let settings = of_group(settings);
+    let paths = settings.partition_point(|setting| order(setting) <= PATHS.len());
     settings.split_at(paths)
+}
+
+/// Sorted settings without those of single users.
+fn of_group(settings: &[Setting]) -> &[Setting] {
+    &settings[settings.partition_point(|setting| order(setting) == 0)..]
+}
+
+/// Adds a block for each user among sorted settings. Returns the settings of the group.
+fn add_user_blocks<'s>(text: &mut String, group: &str, settings: &'s [Setting]) -> &'s [Setting] {
+    let shared = of_group(settings);
+    let own = &settings[..settings.len() - shared.len()];
+    for block in own.chunk_by(|one, other| one.0 == other.0) {
+        for (number, (user, setting)) in block.iter().enumerate() {
+            // Writing to a String cannot fail.
+            if number == 0 {
+                let _ = writeln!(text, "Match {user} Group {group}");
+            }
+            let _ = writeln!(text, "    {setting}");
+        }
+    }
+    shared
 }
 
 fn add_block(text: &mut String, groups: &str, settings: &[Setting]) {
@@ -188,9 +237,17 @@ mod tests {
             let (group, settings) = jail(&format!("s{number}"), shared);
             blocks.set(&group, settings);
         }
+        let (group, mut settings) = jail("mixed", &SHELL);
+        settings.push(for_user("ana", "ForceCommand", "ways"));
+        settings.push(for_user("ana", "PermitTTY", "no"));
+        settings.push(for_user("ben", "ForceCommand", "internal-sftp"));
+        blocks.set(&group, settings);
         let text = blocks.to_text();
         assert!(JailBlocks::is_ours(&text));
         assert_eq!(JailBlocks::parse(&text), blocks);
+        assert!(text.contains("Match User ana Group jail-mixed\n    ForceCommand ways\n    PermitTTY no\nMatch User ben"));
+        blocks.remove(&group);
+        let text = blocks.to_text();
         assert!(text.lines().all(|line| line.len() < 1 << 11));
         // What many have in common is written a few times only.
         assert_eq!(text.matches("PermitTTY").count(), 3);

@@ -6,6 +6,7 @@ mod base_files;
 mod build_tree;
 mod files;
 mod findings;
+mod gate;
 mod jail_blocks;
 mod limits;
 mod network;
@@ -28,7 +29,7 @@ pub use jail_blocks::{BlockSettings, JailBlocks, block_text};
 pub(crate) use network::{interferences, tables};
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
-pub use sshd::{Sftp, common, is_common, own_snippet_name};
+pub use sshd::{common, is_common, own_snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
     Confinement, PackageSummary, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount,

@@ -11,7 +11,7 @@ use crate::host::{FileKind, HostView};
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 use crate::spec::display::quote;
-use crate::spec::{AccessMethod, Dlopen, Spec};
+use crate::spec::{Dlopen, Spec};
 
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
@@ -142,12 +142,11 @@ pub(super) fn locate_optional(
     Ok(found)
 }
 
-/// Adds a notice about programs in a jail that does not allow `shell`: the way in was probably
-/// forgotten.
+/// Adds a notice about programs in a jail whose ways in run none: one was probably forgotten.
 pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
     let programs = spec.binaries.iter().chain(&spec.optional);
     if let Some(first) = programs.clone().next()
-        && !spec.access.value.contains(&AccessMethod::Shell)
+        && !spec.runs_programs()
     {
         let others = match programs.count() - 1 {
             0 => String::new(),

@@ -15,7 +15,7 @@ use crate::host::sshd::SshdInfo;
 use crate::host::{FileKind, HostView, ResolvedPath};
 use crate::layout::{PAM_MODULE, POLICY, ROOT_NAME, SESSION_DIR};
 use crate::names::JailPath;
-use crate::spec::{AccessMethod, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
+use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// Group id of terminals on a host without a group `tty`: the id on Debian, and in the kernel's
 /// documentation of devpts.
@@ -47,7 +47,7 @@ pub(super) fn session_root_path(state: &Path) -> PathBuf {
     state.join(SESSION_DIR).join(ROOT_NAME)
 }
 
-/// Returns the spec with the sessions that it has by default: a shell runs in a session on each
+/// Returns the spec with the sessions that it has by default: programs run in a session on each
 /// host that can have them.
 ///
 /// `built` is a tree of an earlier build, which may lack the mount points of sessions.
@@ -57,7 +57,6 @@ pub(super) fn or_default<'s>(
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
-    let has_shell = spec.access.value.contains(&AccessMethod::Shell);
     let has_pam = sshd_info.is_some_and(|sshd_info| sshd_info.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
     // A jail that was built with sessions keeps them until its spec sets a plain chroot: a missing
@@ -68,14 +67,15 @@ pub(super) fn or_default<'s>(
     let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
     if spec.session.is_some()
         || spec.plain_chroot
-        || !has_shell
+        || !spec.runs_programs()
         || !built.is_none_or(has_places)
         || !(has_pam && has_module || had_sessions)
     {
         return Ok(Cow::Borrowed(spec));
     }
     let mut spec = spec.clone();
-    spec.session = Some(SessionSpec::of_shell(&spec.access.span));
+    let session = SessionSpec::by_default(&spec.access.span, &spec.access.value);
+    spec.session = Some(session);
     Ok(Cow::Owned(spec))
 }
 
@@ -286,7 +286,7 @@ fn check_nested(
 
 /// Adds a notice where sessions with programs share the process numbers of the host.
 fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec<String>) {
-    if !session.pid && spec.access.value.contains(&AccessMethod::Shell) {
+    if !session.pid && spec.runs_programs() {
         notices.push(
             "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
                 .to_owned(),

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::jail_blocks::{BlockSettings, block_text, is_closing};
+use jailctl_gate::policy::BY_REQUEST;
+
+use super::jail_blocks::{BlockSettings, block_text, for_user, is_closing};
 use super::programs::RequestedObject;
 use super::session;
 use super::tree::Reason;
@@ -13,7 +15,7 @@ use crate::host::HostView;
 use crate::host::sshd::{Config, ExpectedSettings, SshdInfo};
 use crate::layout::{JAILS_SNIPPET, KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
 use crate::names::JailName;
-use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
+use crate::spec::{AccessMethod, Login, Password, Server, Spec, User};
 
 /// Settings that the snippet of a jail with `forward` has in any case: each kind of forwarding by
 /// its own keyword.
@@ -29,58 +31,43 @@ const COMMON_MARK: &str = "# Written by jailctl for all jails; ";
 /// First line of `COMMON_SNIPPET`.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it again.\n";
 
-/// Server of sftp in a jail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sftp {
-    /// sshd itself: for a jail that allows sftp only, or by the host's configuration.
-    Internal,
-    /// Program that the host's configuration names, copied into the tree.
-    Program(String),
-}
-
-/// The server of sftp; `None` if the jail does not allow sftp, or the host has no such subsystem.
-fn sftp(access: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
-    if !access.contains(&AccessMethod::Sftp) {
-        return None;
-    }
-    if AccessMethod::is_sftp_only(access) {
-        return Some(Sftp::Internal);
-    }
-    match program? {
-        "internal-sftp" => Some(Sftp::Internal),
-        program => Some(Sftp::Program(program.to_owned())),
-    }
-}
-
-/// Returns the program that sshd starts for sftp, which the jail needs; `None` if sshd serves sftp
-/// itself, or not at all. `host_sftp` is the host's subsystem. Adds a notice where the spec and the
-/// host disagree.
+/// Returns the program that sshd starts for sftp of users with a shell, which the jail needs;
+/// `None` if sshd serves sftp itself, or not at all. `host_sftp` is the host's subsystem. Adds a
+/// notice where the spec and the host disagree.
 pub(super) fn sftp_program(
     spec: &Spec,
     host_sftp: Option<&str>,
     notices: &mut Vec<String>,
 ) -> Option<RequestedObject> {
-    let access = &spec.access.value;
-    match sftp(access, host_sftp) {
-        Some(Sftp::Program(program)) => {
-            return Some(RequestedObject {
-                path: PathBuf::from(program),
-                why: Reason::rule("the program that sshd starts for sftp"),
-                span: Some(spec.access.span.clone()),
-                is_placed: false,
-            });
-        }
-        Some(Sftp::Internal) => {}
-        None if access.contains(&AccessMethod::Sftp) => {
-            notices
-                .push("sshd on this host has no subsystem `sftp`: the jail has no sftp".to_owned());
-        }
-        None if *access == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
-            notices.push(
-                "the jail does not allow `sftp`, which is open nevertheless: sshd on this host serves it itself to all users with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
-            );
-        }
-        None => {}
+    let of_user = |user: &User| {
+        (
+            user.allows(AccessMethod::Shell),
+            user.allows(AccessMethod::Sftp),
+        )
+    };
+    let mut ways: Vec<(bool, bool)> = spec.users.iter().map(of_user).collect();
+    if ways.is_empty() {
+        let has = |method| spec.access.value.contains(&method);
+        ways.push((has(AccessMethod::Shell), has(AccessMethod::Sftp)));
+    }
+    let has_sftp = spec.access.value.contains(&AccessMethod::Sftp);
+    if host_sftp.is_none() && has_sftp && spec.default_access.login().server != Server::InternalSftp
+    {
+        notices.push("sshd on this host has no subsystem `sftp`: the jail has no sftp".to_owned());
+    }
+    let host_sftp = host_sftp?;
+    if host_sftp != "internal-sftp" {
+        return ways.contains(&(true, true)).then(|| RequestedObject {
+            path: PathBuf::from(host_sftp),
+            why: Reason::rule("the program that sshd starts for sftp"),
+            span: Some(spec.access.span.clone()),
+            is_placed: false,
+        });
+    }
+    if ways.contains(&(true, false)) {
+        notices.push(
+            "the jail does not allow `sftp`, which is open nevertheless: sshd on this host serves it itself to all users with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
+        );
     }
     None
 }
@@ -111,8 +98,13 @@ fn snippet_paths(spec: &Spec) -> (PathBuf, PathBuf) {
 
 /// The command `internal-sftp` with its options: see sftp-server(8). With a log, each file is
 /// logged to the facility that has sshd's logins on most hosts.
-fn internal_sftp(sftp: &SftpSpec) -> String {
+fn internal_sftp(spec: &Spec) -> String {
+    let sftp = &spec.sftp;
     let mut command = "internal-sftp".to_owned();
+    let limits = spec.way_limits.get(&AccessMethod::Sftp);
+    if limits.is_some_and(|limits| !limits.mode.can_write()) {
+        command.push_str(" -R");
+    }
     if let Some(start) = &sftp.start_dir {
         command.push_str(" -d ");
         command.push_str(start.value.as_str());
@@ -127,9 +119,9 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
     command
 }
 
-/// The settings of a jail: keyword as in sshd_config(5), and value as `sshd -T` prints it.
-fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
-    let access = &spec.access.value;
+/// The settings of a jail for users with this login: keyword as in sshd_config(5), and value as
+/// `sshd -T` prints it.
+fn settings(spec: &Spec, login: Login) -> Vec<(&'static str, String)> {
     let (root, state) = snippet_paths(spec);
     // With sessions, a path that exists in sessions only: a connection without one finds nothing.
     let root = match &spec.session {
@@ -145,15 +137,16 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
             .any(|user| user.password.value != Password::Locked),
     };
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let force = if access.contains(&AccessMethod::Shell) {
-        "none".to_owned()
-    } else if access.contains(&AccessMethod::Sftp) {
-        internal_sftp(&spec.sftp)
-    } else {
+    let force = match login.server {
+        Server::Shell => "none".to_owned(),
+        Server::InternalSftp => internal_sftp(spec),
+        // Each key has a command, which sshd would not use beside this one.
+        Server::Gate if login.has_key_commands => "none".to_owned(),
+        Server::Gate => BY_REQUEST.to_owned(),
         // Otherwise sshd would serve a subsystem of the host without a shell.
-        NONEXISTENT.to_owned()
+        Server::Nothing => NONEXISTENT.to_owned(),
     };
-    let forward = access.contains(&AccessMethod::Forward);
+    let forward = login.forward;
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before
     // OpenSSH 10.0 (CVE-2025-32728).
     [
@@ -171,10 +164,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         ("HostbasedAuthentication", "no".to_owned()),
         ("GSSAPIAuthentication", "no".to_owned()),
         ("KerberosAuthentication", "no".to_owned()),
-        (
-            "PermitTTY",
-            yes_no(access.contains(&AccessMethod::Shell)).to_owned(),
-        ),
+        ("PermitTTY", yes_no(login.terminal).to_owned()),
         ("PermitUserRC", "no".to_owned()),
         ("DisableForwarding", yes_no(!forward).to_owned()),
         (
@@ -270,20 +260,31 @@ pub fn is_common(text: &str) -> bool {
 pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     let name = &spec.name.value;
     let group = name.group();
-    let settings: Vec<(&str, String)> = known(settings(spec), sshd_info).collect();
+    let of_login =
+        |login| -> Vec<(&str, String)> { known(settings(spec, login), sshd_info).collect() };
+    let default = spec.default_access.login();
+    let settings = of_login(default);
     let common_settings = common_settings();
     // sshd sends the whole configuration, comments included, to a process for each connection:
     // settings that do not differ are in the common drop-in only.
-    let forwards = spec.access.value.contains(&AccessMethod::Forward);
+    let forwards = default.forward;
     let is_own = |(keyword, value): &&(&'static str, String)| {
         let is_forwarding = forwards && FORWARDING.contains(keyword);
         is_forwarding
             || !is_closing(keyword, value) && !common_settings.contains(&(*keyword, value.clone()))
     };
     let own = settings.iter().filter(is_own);
-    let own: BlockSettings = own
+    let mut own: BlockSettings = own
         .map(|(keyword, value)| ((*keyword).to_owned(), value.clone()))
         .collect();
+    for (user, login) in spec.own_logins().iter() {
+        let opens = |keyword: &str| login.forward && FORWARDING.contains(&keyword);
+        for (keyword, value) in of_login(*login) {
+            if opens(keyword) || !settings.contains(&(keyword, value.clone())) {
+                own.push(for_user(user, keyword, &value));
+            }
+        }
+    }
     // Not set by the snippet: the session stack of another service would run the host's modules for
     // these accounts, and without PAM there is no session. `PAMServiceName` in a Match block keeps
     // OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
@@ -303,7 +304,7 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
             groups: std::iter::once(group.clone())
                 .chain(user.groups.iter().map(|one| one.value.clone()))
                 .collect(),
-            settings: settings
+            settings: of_login(user.login())
                 .iter()
                 .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))
                 .chain(pam.clone().map(|(key, value)| (key.to_owned(), value)))

@@ -1,5 +1,6 @@
 //! The content of a root: path to entry, each with the reasons why it is in the jail.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,8 @@ pub enum Content {
         /// Result of stat(2) when it was resolved.
         stat: Stat,
     },
-    /// Text that jailctl writes.
-    Text(String),
+    /// Content that jailctl itself has.
+    Generated(Cow<'static, [u8]>),
     /// Content of an earlier build, by its digest.
     Recorded {
         /// SHA-256 digest of the content.
@@ -134,8 +135,13 @@ impl Entry {
 
     /// A root-owned file with this text.
     pub fn text(text: impl Into<String>, mode: u32, why: Reason) -> Self {
+        Self::generated(Cow::Owned(text.into().into_bytes()), mode, why)
+    }
+
+    /// A root-owned file with this content.
+    pub fn generated(content: Cow<'static, [u8]>, mode: u32, why: Reason) -> Self {
         Self {
-            kind: EntryKind::File(Content::Text(text.into())),
+            kind: EntryKind::File(Content::Generated(content)),
             owner: Ownership::root(mode),
             user_owned: false,
             why: vec![why],
@@ -351,7 +357,7 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
             EntryKind::File(Content::Host { source, .. }) => {
                 format!("a copy of `{}`", source.display())
             }
-            EntryKind::File(Content::Text(_)) => "a file made from text".to_owned(),
+            EntryKind::File(Content::Generated(_)) => "a file that jailctl generates".to_owned(),
             EntryKind::File(Content::Recorded { .. }) => "a file built before".to_owned(),
             EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
             EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),

@@ -164,6 +164,17 @@ pub(super) struct ResolvedAccounts {
 }
 
 impl ResolvedAccounts {
+    /// The id of a group of the jail.
+    pub(super) fn gid(&self, name: &str) -> Option<u32> {
+        let own = self.group.iter().map(|group| (&group.name, group.gid));
+        let further = self
+            .further_groups
+            .iter()
+            .map(|group| (&group.name, group.gid));
+        own.chain(further)
+            .find_map(|(known, gid)| (known == name).then_some(gid))
+    }
+
     /// Primary group, if the jail has an account that is a member of it.
     pub(super) fn named_group(&self) -> Option<&WantedGroup> {
         self.group.as_ref().filter(|_| !self.accounts.is_empty())

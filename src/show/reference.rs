@@ -12,8 +12,7 @@ const HEAD: &str = "\
 This page is generated from the schema that jailctl validates specs with: `UPDATE=1 cargo test --test
 packaging` writes it again. `jailctl schema` prints the same as a JSON Schema for editors.
 
-A spec is a TOML file. All errors are reported at once, each with its line. Unknown keys and values that
-are not supported yet are errors. Neither the file nor any directory on its path may be writable by users
+A spec is a TOML file. All errors are reported at once, each with its line. Unknown keys are errors. Neither the file nor any directory on its path may be writable by users
 other than root and the caller of jailctl.
 
 On the paths of specs, templates, `source`, `skel`, `--output` and `--root`, a symbolic link is followed
@@ -110,12 +109,7 @@ fn text(rule: Constraint, rules: &mut BTreeMap<&'static str, String>) -> String 
             let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             words.join(", ")
         };
-        let now = quoted(words.now);
-        return if words.later.is_empty() {
-            format!("one of {now}")
-        } else {
-            format!("one of {now} (planned: {})", quoted(words.later))
-        };
+        return format!("one of {}", quoted(words.now));
     }
     rules.insert(rule.description(), rule.help().into_owned());
     rule.description().to_owned()

@@ -17,7 +17,7 @@ pub enum SchemaKind {
     Template,
 }
 
-/// The schema. Keywords that are not supported yet are omitted.
+/// The schema.
 pub fn schema(of: SchemaKind) -> Value {
     let (title, description) = match of {
         SchemaKind::Spec => ("jailctl spec", "A chroot jail for SSH and SFTP users."),

@@ -54,7 +54,7 @@ impl PathInfo {
             EntryKind::File(Content::Host { source, stat }) => {
                 file(stat.size, Some(source.display().to_string()))
             }
-            EntryKind::File(Content::Text(text)) => file(text.len() as u64, None),
+            EntryKind::File(Content::Generated(content)) => file(content.len() as u64, None),
             EntryKind::File(Content::Recorded { size, source, .. }) => {
                 let source = source.as_ref().map(|(path, _)| path.display().to_string());
                 file(*size, source)

@@ -154,19 +154,49 @@ fn check_option(option: &str) -> Result<(), Violation> {
         None if RESTRICTIVE_OPTIONS.iter().any(|flag| is(flag)) => Ok(()),
         Some(value) if is("from") => check_from(value),
         Some(value) if is("expiry-time") => check_expiry(value),
-        _ if ["command", "environment", "permitopen", "permitlisten", "tunnel", "principals"]
+        Some("") if is("command") => Err("has an empty `command`".into()),
+        Some(_) if is("command") => Ok(()),
+        _ if ["environment", "permitopen", "permitlisten", "tunnel", "principals"]
             .iter()
             .chain(&["port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc"])
             .chain(&["cert-authority", "no-touch-required"])
             .any(|known| is(known)) =>
         {
             Err(Violation::new("has an option that is not supported").hint(format!(
-                "permissions follow from `[sshd] allow`; options of a line may only restrict: `from=\"…\"`, `expiry-time=\"…\"`, {}",
+                "permissions follow from `[sshd] allow`; options of a line may only restrict: `from=\"…\"`, `expiry-time=\"…\"`, `command=\"…\"`, {}",
                 list(RESTRICTIVE_OPTIONS.iter().copied(), "or")
             )))
         }
         _ => Err(missing_type(name)),
     }
+}
+
+/// The command of a line, if it has one.
+pub(crate) fn command(line: &str) -> Option<String> {
+    let (options, _) = split(line).ok()?;
+    let options = each_option(options?).ok()?;
+    options.into_iter().find_map(command_value)
+}
+
+/// A line with `command` instead of its own command.
+pub(crate) fn with_command(line: &str, command: &str) -> Option<String> {
+    let (options, key) = split(line).ok()?;
+    let options = each_option(options.unwrap_or_default()).unwrap_or_default();
+    let others = options
+        .into_iter()
+        .filter(|option| command_value(option).is_none());
+    let command = format!("command=\"{command}\"");
+    let all: Vec<&str> = std::iter::once(command.as_str()).chain(others).collect();
+    Some(format!("{} {key}", all.join(",")))
+}
+
+/// The value of the option `command`.
+fn command_value(option: &str) -> Option<String> {
+    let (name, value) = option.split_once('=')?;
+    let value = value.strip_prefix('"')?.strip_suffix('"')?;
+    // sshd knows one escape in a value: the quote.
+    name.eq_ignore_ascii_case("command")
+        .then(|| value.replace("\\\"", "\""))
 }
 
 /// Checks a list of addresses, networks and host names, see PATTERNS in ssh_config(5).
@@ -362,6 +392,8 @@ mod tests {
             "expiry-time=\"20271231\",verify-required",
             "expiry-time=\"202712312359Z\"",
             "expiry-time=\"20271231235959\"",
+            "restrict,command=\"borg serve --restrict-to-path /x\"",
+            "Command=\"x \\\"y\\\"\",from=\"10.0.0.1\"",
         ] {
             assert_eq!(check(&format!("{options} {ED25519}")), Ok(()), "{options}");
         }
@@ -370,8 +402,8 @@ mod tests {
     #[test]
     fn options_that_open_or_are_broken_are_refused() {
         for options in [
-            "command=\"/bin/sh\"",
-            "Command=\"x\"",
+            "command=\"\"",
+            "command",
             "restrict,port-forwarding",
             "environment=\"LD_PRELOAD=/x\"",
             "permitopen=\"h:1\"",
@@ -393,6 +425,25 @@ mod tests {
             "from=\"10.0.0.1",
         ] {
             assert!(check(&format!("{options} {ED25519}")).is_err(), "{options}");
+        }
+    }
+
+    #[test]
+    fn the_command_of_a_line_is_read_and_replaced() {
+        for (options, read, replaced) in [
+            ("", None, "command=\"k\""),
+            ("restrict ", None, "command=\"k\",restrict"),
+            ("command=\"a b\",pty ", Some("a b"), "command=\"k\",pty"),
+            (
+                "restrict,COMMAND=\"a \\\"b, c\\\"\" ",
+                Some("a \"b, c\""),
+                "command=\"k\",restrict",
+            ),
+        ] {
+            let line = format!("{options}{ED25519}");
+            assert_eq!(command(&line).as_deref(), read, "{line}");
+            let expected = format!("{replaced} {ED25519}");
+            assert_eq!(with_command(&line, "k"), Some(expected), "{line}");
         }
     }
 

@@ -54,8 +54,6 @@ pub struct KeyWords {
     pub kind: &'static str,
     /// Supported keywords.
     pub now: &'static [&'static str],
-    /// Keywords that are refused as not supported yet.
-    pub later: &'static [&'static str],
 }
 
 /// Constraint on a string.
@@ -91,9 +89,16 @@ pub enum Constraint {
     MountTarget,
     /// Start directory of sftp.
     StartDir,
+    /// Directory of a way in, with the component `%u` for the name of the user.
+    WayDir,
     /// Octal permission bits without setuid, setgid, sticky, and write permission for group and
     /// others.
     Mode,
+    /// Group of a `[[dir]]`.
+    DirGroup,
+    /// Octal permission bits of a `[[dir]]`: as `Mode`, and with setgid and write permission for
+    /// the group.
+    DirMode,
     /// Octal umask.
     Umask,
     /// Keyword.
@@ -143,7 +148,10 @@ impl Constraint {
             Self::Dir => "a valid path of a `[[dir]]`",
             Self::MountTarget => "a valid target of a `[[mount]]`",
             Self::StartDir => "a valid start directory",
+            Self::WayDir => "a directory inside the jail",
             Self::Mode => "a mode",
+            Self::DirGroup => "a group of the jail",
+            Self::DirMode => "a mode of a directory",
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
             Self::KeyLine => "a line of authorized_keys",
@@ -185,7 +193,12 @@ impl Constraint {
             Self::Source | Self::MountSource => {
                 "write an absolute host path without `.`, `..` and a final `/`"
             }
-            Self::JailPath | Self::Home | Self::Target | Self::Dir | Self::MountTarget => {
+            Self::JailPath
+            | Self::Home
+            | Self::Target
+            | Self::Dir
+            | Self::MountTarget
+            | Self::WayDir => {
                 "write an absolute path inside the jail without `.`, `..` and a final `/`"
             }
             Self::StartDir => {
@@ -193,6 +206,12 @@ impl Constraint {
             }
             Self::Mode => {
                 "a mode is a string of octal digits without write permission for group and others, such as \"0644\" or \"0750\""
+            }
+            Self::DirGroup => {
+                "write the group of the jail, such as \"jail-arkham\", or one of the `groups` of a user"
+            }
+            Self::DirMode => {
+                "the mode of a directory is a string of octal digits without write permission for others, such as \"0750\" or \"2770\""
             }
             Self::Umask => "a umask is a string of octal digits, such as \"0027\"",
             Self::Word(words) => {
@@ -230,7 +249,8 @@ impl Constraint {
     pub fn pattern(self) -> &'static str {
         match self {
             Self::JailName => "^[a-z][a-z0-9_-]{0,26}$",
-            Self::UserName | Self::GroupName => "^[a-z_][a-z0-9_-]{0,31}$",
+            Self::DirMode => "^[02]?[0-7][0-7][0145]$",
+            Self::UserName | Self::GroupName | Self::DirGroup => "^[a-z_][a-z0-9_-]{0,31}$",
             Self::Template => "^[a-z][a-z0-9_-]{0,31}$",
             Self::Binary => "^(/[^\\n]*[^/\\n]|[A-Za-z0-9._+\\[][A-Za-z0-9._+\\[-]*)$",
             Self::Package => "^[A-Za-z0-9][A-Za-z0-9._+:-]*$",
@@ -241,7 +261,7 @@ impl Constraint {
             | Self::Target
             | Self::Dir
             | Self::MountTarget => "^/[^\\n]*[^/\\n]$",
-            Self::JailPath => "^/([^\\n]*[^/\\n])?$",
+            Self::JailPath | Self::WayDir => "^/([^\\n]*[^/\\n])?$",
             Self::StartDir => "^/([A-Za-z0-9._/-]*[A-Za-z0-9._-])?$",
             Self::Mode => "^0?[0-7][0145][0145]$",
             Self::Umask => "^0?[01][0-7][0-7]$",
@@ -288,7 +308,10 @@ impl Constraint {
             Self::Dir => path_rules::dir(&JailPath::new(text)?),
             Self::MountTarget => path_rules::mount_target(&JailPath::new(text)?),
             Self::StartDir => path_rules::start_dir(&JailPath::new(text)?),
+            Self::WayDir => path_rules::way_dir(&JailPath::new(text)?),
             Self::Mode => mode(text).map(drop),
+            Self::DirGroup => reserved_names::dir_group(text),
+            Self::DirMode => dir_mode(text).map(drop),
             Self::Umask => umask(text),
             Self::Word(words) => word(words, text),
             Self::KeyLine => authorized_keys::check(text),
@@ -409,6 +432,19 @@ pub fn mode(text: &str) -> Result<u32, Violation> {
     Ok(bits)
 }
 
+/// Parses permission bits of a directory: three or four octal digits.
+///
+/// # Errors
+/// The violation.
+pub fn dir_mode(text: &str) -> Result<u32, Violation> {
+    let bits = octal(text)?;
+    mode(&format!("{:04o}", bits & !0o2020)).map_err(|violation| {
+        let safe = bits & 0o2775;
+        violation.hint(format!("the mode without it is \"{safe:04o}\""))
+    })?;
+    Ok(bits)
+}
+
 /// Checks an octal umask that leaves the owner all permissions.
 fn umask(text: &str) -> Result<(), Violation> {
     if octal(text)? & 0o7600 != 0 {
@@ -421,9 +457,6 @@ fn umask(text: &str) -> Result<(), Violation> {
 fn word(words: KeyWords, text: &str) -> Result<(), Violation> {
     if words.now.contains(&text) {
         return Ok(());
-    }
-    if words.later.contains(&text) {
-        return Err(Violation::new("is not yet supported"));
     }
     let violation = Violation::form(format!(
         "is none of {}",

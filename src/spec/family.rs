@@ -1,7 +1,9 @@
 //! Families: specs with `%u` in `root`, which describe one jail per user.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::access::Login;
 use super::types::{Family, Password, Spec, User};
 use crate::error::{Finding, Result};
 use crate::names::{JailName, UserName};
@@ -36,9 +38,10 @@ impl Spec {
             return vec![self.clone()];
         }
         let last = self.users.len().saturating_sub(1);
+        let own_logins = self.own_logins();
         let users = self.users.iter().enumerate();
         users
-            .map(|(index, user)| self.of_user(&user.name.value, index == last))
+            .map(|(index, user)| self.of_user(&user.name.value, &own_logins, index == last))
             .collect()
     }
 
@@ -52,7 +55,7 @@ impl Spec {
         }
         let mut users = self.users.iter().map(|user| &user.name.value);
         match users.find(|user| self.is_family() && self.name.value.for_user(user) == *name) {
-            Some(user) => Ok(self.of_user(user, true)),
+            Some(user) => Ok(self.of_user(user, &self.own_logins(), true)),
             None => Err(
                 Finding::new(format!("the spec does not describe the jail `{name}`"))
                     .why("its name, its root or its users differ")
@@ -69,7 +72,12 @@ impl Spec {
     }
 
     /// Spec of the jail of `user`: without the accounts and directories of other users.
-    fn of_user(&self, user: &UserName, is_last: bool) -> Self {
+    fn of_user(
+        &self,
+        user: &UserName,
+        own_logins: &Arc<[(UserName, Login)]>,
+        is_last: bool,
+    ) -> Self {
         let mut spec = self.clone();
         spec.name.value = self.name.value.for_user(user);
         spec.root.value = expand(&self.root.value, user);
@@ -81,9 +89,24 @@ impl Spec {
             root: self.root.value.clone(),
             passwords: self.users.iter().any(passwords),
             uids: self.uids(),
+            own_logins: own_logins.clone(),
             is_last,
         });
         spec
+    }
+
+    /// Users whom sshd treats differently than `[sshd] allow` says.
+    pub fn own_logins(&self) -> Arc<[(UserName, Login)]> {
+        if let Some(family) = &self.family {
+            return family.own_logins.clone();
+        }
+        let default = self.default_access.login();
+        let logins = self
+            .users
+            .iter()
+            .map(|user| (&user.name.value, user.login()));
+        let own = logins.filter(|(_, login)| *login != default);
+        own.map(|(user, login)| (user.clone(), login)).collect()
     }
 }
 

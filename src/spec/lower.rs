@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::constraint::mode;
+use super::access::{Access, AccessMethod};
+use super::constraint::{dir_mode, mode};
 use super::display::quote;
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
 use super::typed_table::{Table, Value, spanned};
 use super::types::{
-    AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, PackageDependencies, Password,
-    SftpSpec, User,
+    Day, DirSpec, Dlopen, FileBody, FileSpec, PackageDependencies, Password, SftpSpec, User,
 };
 use super::violation::{Hint, Violation};
+use super::ways;
 use super::{password, session};
 use crate::error::Finding;
 use crate::layout::JAILS_DIR;
@@ -47,12 +48,13 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
             .map(|name| spanned(Path::new(JAILS_DIR).join(name.value.as_str()), &name.span)),
     };
     let binaries = dedup(spec.texts("binaries"));
-    let (access, has_invalid_access) = access_methods(spec, &binaries);
+    let (default_access, has_invalid_access) = default_access(spec, &binaries);
     let users: Vec<User> = spec
         .tables("user")
         .iter()
-        .filter_map(|table| user(table, &access.value, &binaries))
+        .filter_map(|table| user(table, &default_access, &binaries))
         .collect();
+    let access = all_access(&default_access, &users);
     let session = session::build(spec, &access.value, findings);
     PartialSpec {
         name,
@@ -63,6 +65,8 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
         plain_chroot: session::is_plain(spec, session.as_ref(), findings),
         session,
         access,
+        default_access,
+        way_limits: ways::limits(spec),
         has_invalid_access,
         sftp: sftp(spec),
         has_invalid_binaries: spec.has_errors("binaries"),
@@ -111,22 +115,28 @@ fn first_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
     })
 }
 
-/// Ways in, and whether some were refused.
-fn access_methods(
-    spec: &Table,
-    binaries: &[Spanned<String>],
-) -> (Spanned<Vec<AccessMethod>>, bool) {
-    let sshd = spec.entries.get("sshd");
-    if let Some(Value::Table(table)) = sshd.map(|node| &node.value)
-        && let Some(allow) = table.entries.get("allow")
-    {
-        let words: BTreeSet<AccessMethod> = table
-            .texts("allow")
+/// Ways in of all users together.
+fn all_access(default: &Access, users: &[User]) -> Spanned<Vec<AccessMethod>> {
+    let all: BTreeSet<AccessMethod> = match users {
+        [] => default.methods.value.iter().copied().collect(),
+        users => users
             .iter()
-            .filter_map(|(word, _)| AccessMethod::new(word))
-            .collect();
-        let access = spanned(words.into_iter().collect(), &allow.span);
-        return (access, table.has_errors("allow"));
+            .flat_map(|user| user.access.methods.value.iter().copied())
+            .collect(),
+    };
+    spanned(all.into_iter().collect(), &default.methods.span)
+}
+
+/// Ways in of users without `allow`, and whether some were refused.
+fn default_access(spec: &Table, binaries: &[Spanned<String>]) -> (Access, bool) {
+    let sshd = match spec.entries.get("sshd").map(|node| &node.value) {
+        Some(Value::Table(table)) => Some(table),
+        _ => None,
+    };
+    let command = sshd.and_then(ways::command);
+    let access = |methods| Access { methods, command };
+    if let Some((table, allow)) = sshd.and_then(|table| Some((table, ways::allow(table)?))) {
+        return (access(allow), table.has_errors("allow"));
     }
     let names_shell = |table: &Table| table.text("shell").map(|(_, span)| span.clone());
     let shell = spec
@@ -134,13 +144,13 @@ fn access_methods(
         .iter()
         .find_map(names_shell)
         .or_else(|| first_shell(binaries).map(|binary| binary.span.clone()));
-    let access = if let Some(span) = shell {
+    let methods = if let Some(span) = shell {
         spanned(vec![AccessMethod::Shell, AccessMethod::Sftp], &span)
     } else {
         let name = spec.entries.get("name").map(|node| &node.span);
         spanned(vec![AccessMethod::Sftp], name.unwrap_or(&spec.span))
     };
-    (access, spec.has_errors("sshd"))
+    (access(methods), spec.has_errors("sshd"))
 }
 
 fn sftp(spec: &Table) -> SftpSpec {
@@ -159,7 +169,7 @@ fn sftp(spec: &Table) -> SftpSpec {
     }
 }
 
-fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) -> Option<User> {
+fn user(table: &Table, default: &Access, binaries: &[Spanned<String>]) -> Option<User> {
     let name = table.parsed("name", UserName::new)?;
     let home = match table.parsed("home", JailPath::new) {
         Some(home) => home,
@@ -169,7 +179,14 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
             &name.span,
         ),
     };
-    let shell = if access.contains(&AccessMethod::Shell) {
+    if table.has_errors("allow") || table.has_errors("command") {
+        return None;
+    }
+    let access = Access {
+        methods: ways::allow(table).unwrap_or_else(|| default.methods.clone()),
+        command: ways::command(table).or_else(|| default.command.clone()),
+    };
+    let shell = if access.methods.value.contains(&AccessMethod::Shell) {
         match table.parsed("shell", JailPath::new) {
             None if table.has_errors("shell") => return None,
             None => default_shell(binaries),
@@ -200,6 +217,7 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
     Some(User {
         span: table.span.clone(),
         name,
+        access,
         shell,
         home,
         authorized_keys: dedup(table.texts("authorized_keys")),
@@ -282,7 +300,16 @@ fn dir(table: &Table) -> Option<DirSpec> {
         span: table.span.clone(),
         path: table.parsed("path", JailPath::new)?,
         owner: table.parsed("owner", UserName::new),
-        mode: table.parsed("mode", mode).map_or(0o755, |mode| mode.value),
+        mode: match (table.parsed("mode", dir_mode), table.text("group")) {
+            // A refused group is a finding already.
+            (Some(_), _) if table.has_errors("group") => 0o755,
+            (Some(mode), _) => mode.value,
+            (None, Some(_)) => 0o2775,
+            (None, None) => 0o755,
+        },
+        group: table
+            .text("group")
+            .map(|(group, span)| spanned(group.to_owned(), span)),
     })
 }
 

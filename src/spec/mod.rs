@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::span::{SourceText, Span};
 
+mod access;
 mod authorized_keys;
 pub mod constraint;
 mod date;
@@ -36,16 +37,17 @@ mod types;
 mod validate;
 mod values;
 pub mod violation;
+mod ways;
 
+pub use access::{Access, AccessMethod, Login, Server, WayLimits};
 pub use authorized_keys::{Fingerprint, fingerprint};
 pub(crate) use parse::{Document, parse};
 pub use parse::{MAX, source};
 pub use renamed::rename_limits;
 pub use template::{BuiltIn, Templates};
 pub use types::{
-    AccessMethod, Day, DirSpec, Dlopen, Family, FileBody, FileSpec, LimitsSpec, MountSource,
-    MountSpec, NetworkSpec, PackageDependencies, Password, PrivateNetwork, SessionSpec, SftpSpec,
-    Spec, User,
+    Day, DirSpec, Dlopen, Family, FileBody, FileSpec, LimitsSpec, MountSource, MountSpec,
+    NetworkSpec, PackageDependencies, Password, PrivateNetwork, SessionSpec, SftpSpec, Spec, User,
 };
 
 #[cfg(test)]

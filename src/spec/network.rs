@@ -2,9 +2,10 @@
 
 use jailctl_session::network::Port;
 
+use super::access::AccessMethod;
 use super::findings::Findings;
 use super::typed_table::{Table, spanned};
-use super::types::{AccessMethod, NetworkSpec, PrivateNetwork};
+use super::types::{NetworkSpec, PrivateNetwork};
 use super::values::port;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};
@@ -40,12 +41,13 @@ pub(crate) fn build(
     }
 }
 
-fn plain(mode: Option<&str>, access: &[AccessMethod]) -> NetworkSpec {
+/// The network without port rules: that of `mode`, or the default for the ways in.
+pub(crate) fn plain(mode: Option<&str>, access: &[AccessMethod]) -> NetworkSpec {
     match mode {
         Some("none") => NetworkSpec::None,
         Some(_) => NetworkSpec::Host,
-        None if AccessMethod::is_sftp_only(access) => NetworkSpec::None,
-        None => NetworkSpec::Host,
+        None if AccessMethod::can_need_network(access) => NetworkSpec::Host,
+        None => NetworkSpec::None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Specs whose values are partly invalid.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::access::{Access, AccessMethod, WayLimits};
 use super::family::{expand, is_pattern};
 use super::types::{
-    AccessMethod, DirSpec, Dlopen, FileSpec, PackageDependencies, SessionSpec, SftpSpec, Spec, User,
+    DirSpec, Dlopen, FileSpec, PackageDependencies, SessionSpec, SftpSpec, Spec, User,
 };
 use crate::names::JailName;
 use crate::span::Spanned;
@@ -30,6 +32,8 @@ pub(crate) struct PartialSpec {
     /// Whether `users` lacks a user who has refused values.
     pub(crate) has_invalid_users: bool,
     pub(crate) access: Spanned<Vec<AccessMethod>>,
+    pub(crate) default_access: Access,
+    pub(crate) way_limits: BTreeMap<AccessMethod, WayLimits>,
     /// Whether elements of `sshd.allow` were refused.
     pub(crate) has_invalid_access: bool,
     pub(crate) sftp: SftpSpec,
@@ -67,6 +71,8 @@ impl PartialSpec {
             dlopen: self.dlopen,
             users: self.users,
             access: self.access,
+            default_access: self.default_access,
+            way_limits: self.way_limits,
             sftp: self.sftp,
             files: self.files,
             dirs: self.dirs,

@@ -279,6 +279,19 @@ pub fn start_dir(path: &JailPath) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Checks the directory of a way in.
+///
+/// # Errors
+/// The [`Violation`] of the value.
+pub fn way_dir(path: &JailPath) -> Result<(), Violation> {
+    let mut parts = path.as_str().split('/');
+    if parts.any(|part| part.contains('%') && part != "%u") {
+        return Err(Violation::new("has a `%` that is not the component `%u`")
+            .hint("`%u` is the name of the user, and a component of its own"));
+    }
+    Ok(())
+}
+
 /// Checks a home directory.
 ///
 /// # Errors

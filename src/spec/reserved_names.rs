@@ -103,6 +103,14 @@ const POWERFUL_GROUPS: &[&str] = &[
     "_ssh",
 ];
 
+/// Checks the name of a group of a directory. Whether the jail has it is checked in `validate`.
+pub(crate) fn dir_group(text: &str) -> Result<(), Violation> {
+    if text.starts_with(GROUP_PREFIX) {
+        return Ok(UserName::new(text).map(drop)?);
+    }
+    group(text)
+}
+
 /// Checks the name of a supplementary group. Groups of the host are checked in `resolve`.
 pub(crate) fn group(text: &str) -> Result<(), Violation> {
     UserName::new(text)?;

@@ -106,26 +106,32 @@ pub fn header(path: &str) -> String {
 
 const ACCESS_METHODS: KeyWords = KeyWords {
     kind: "a way in",
-    now: &["shell", "sftp", "forward"],
-    later: &["scp", "rsync", "git"],
+    now: &[
+        "shell", "sftp", "forward", "scp", "rsync", "git", "borg", "restic", "command",
+    ],
 };
+
+/// Modes of a way in: those of [`jailctl_gate::Protocol::modes`].
+const fn modes(now: &'static [&'static str]) -> ValueType {
+    ValueType::Text(Constraint::Word(KeyWords {
+        kind: "a mode of this way in",
+        now,
+    }))
+}
 
 const DLOPEN: KeyWords = KeyWords {
     kind: "a priority of dlopen notes",
     now: &["required", "recommended", "suggested", "none"],
-    later: &[],
 };
 
 const PACKAGE_DEPENDENCIES: KeyWords = KeyWords {
     kind: "a kind of package dependencies",
     now: &["none", "required", "recommended"],
-    later: &[],
 };
 
 const NETWORK: KeyWords = KeyWords {
     kind: "a network mode",
     now: &["host", "none", "private"],
-    later: &[],
 };
 
 /// Keys of a spec. The row of a table precedes the rows of its keys.
@@ -186,6 +192,14 @@ pub static KEYS: &[KeySchema] = &[
         .doc("take over an existing account that jailctl did not create; it is restored when the jail is removed")
         .default("false")
         .example("adopt = true"),
+    KeySchema::new("user[].allow", ValueType::Texts(Constraint::Word(ACCESS_METHODS)))
+        .doc("ways in of this user, instead of those of the jail")
+        .default("`allow` of `[sshd]`")
+        .example(r#"allow = ["rsync"]"#),
+    KeySchema::new("user[].command", ValueType::Texts(Constraint::Argument))
+        .doc("program and arguments of the way in `command`, instead of those of the jail")
+        .default("`command` of `[sshd]`")
+        .example(r#"command = ["/usr/bin/menu"]"#),
     KeySchema::new("user[].shell", ValueType::Text(Constraint::JailPath))
         .doc("login shell, a path inside the jail; must be one of its programs")
         .default("the first shell in `binaries`")
@@ -222,22 +236,88 @@ pub static KEYS: &[KeySchema] = &[
         .doc("sshd settings for the users of the jail")
         .example("[sshd]\nallow = [\"sftp\"]"),
     KeySchema::new("sshd.allow", ValueType::Texts(Constraint::Word(ACCESS_METHODS)))
-        .doc("ways in; `forward` permits `ssh -L`, `-D` and `-W` into the network of the session, which must not be that of the host")
+        .doc("ways in; `shell` includes all programs of the jail; `scp` (`scp -O`), `rsync`, `git`, `borg` and `restic` allow what their clients send and nothing else; `command` runs one command; `forward` permits `ssh -L`, `-D` and `-W` into the network of the session, which must not be that of the host")
         .default(r#"["sftp"], and "shell" if `binaries` contain a shell"#)
         .example(r#"allow = ["shell", "sftp"]"#)
         .replaces(),
+    KeySchema::new("sshd.command", ValueType::Texts(Constraint::Argument))
+        .doc("program and arguments of the way in `command`: run for each connection that no other way in of the user takes, with the command line of the client in `SSH_ORIGINAL_COMMAND`; without a shell")
+        .example(r#"command = ["/usr/bin/menu"]"#)
+        .replaces(),
     KeySchema::new("sshd.start_dir", ValueType::Text(Constraint::StartDir))
-        .doc("start directory of sftp; only if `allow` is `[\"sftp\"]`")
+        .doc("start directory of sftp; only without `shell`")
         .default("the home directory")
         .example(r#"start_dir = "/upload""#),
     KeySchema::new("sshd.umask", ValueType::Text(Constraint::Umask))
-        .doc("umask of sftp; only if `allow` is `[\"sftp\"]`")
+        .doc("umask of sftp and of programs; only without `shell`")
         .default("umask of sshd, 0022 on most hosts")
         .example(r#"umask = "0027""#),
     KeySchema::new("sshd.sftp_log", ValueType::Boolean)
-        .doc("log sftp transfers to the host's log; only if `allow` is `[\"sftp\"]`; needs isolated sessions")
+        .doc("log sftp transfers to the host's log; only without `shell`; needs isolated sessions")
         .default("false")
         .example("sftp_log = true"),
+    KeySchema::new("sftp", ValueType::Table)
+        .doc("limits of the way in `sftp`")
+        .example("[sftp]\nmode = \"read-only\""),
+    KeySchema::new("sftp.mode", modes(&["read-write", "read-only"]))
+        .doc("`read-only`: no file can be changed")
+        .default(r#""read-write""#)
+        .example(r#"mode = "read-only""#),
+    KeySchema::new("scp", ValueType::Table)
+        .doc("limits of the way in `scp`, the older protocol of scp(1)")
+        .example("[scp]\npath = \"/backup\""),
+    KeySchema::new("scp.path", ValueType::Text(Constraint::WayDir))
+        .doc("directory inside the jail that this way in is limited to; the component `%u` is the name of the user; relative paths of clients are relative to it")
+        .default("the whole jail; relative paths are relative to the home")
+        .example(r#"path = "/backup""#),
+    KeySchema::new("scp.mode", modes(&["read-write", "read-only", "write-only"]))
+        .doc("`write-only`: the protocol returns no content")
+        .default(r#""read-write""#)
+        .example(r#"mode = "write-only""#),
+    KeySchema::new("rsync", ValueType::Table)
+        .doc("limits of the way in `rsync`")
+        .example("[rsync]\npath = \"/backup\""),
+    KeySchema::new("rsync.path", ValueType::Text(Constraint::WayDir))
+        .doc("directory inside the jail that this way in is limited to; the component `%u` is the name of the user; relative paths of clients are relative to it")
+        .default("the whole jail; relative paths are relative to the home")
+        .example(r#"path = "/backup""#),
+    KeySchema::new("rsync.mode", modes(&["read-write", "read-only", "write-only", "append-only"]))
+        .doc("`append-only`: existing files are neither changed nor deleted; `write-only`: the protocol returns no content")
+        .default(r#""read-write""#)
+        .example(r#"mode = "append-only""#),
+    KeySchema::new("git", ValueType::Table)
+        .doc("limits of the way in `git`")
+        .example("[git]\npath = \"/backup\""),
+    KeySchema::new("git.path", ValueType::Text(Constraint::WayDir))
+        .doc("directory inside the jail that this way in is limited to; the component `%u` is the name of the user; relative paths of clients are relative to it")
+        .default("the whole jail; relative paths are relative to the home")
+        .example(r#"path = "/backup""#),
+    KeySchema::new("git.mode", modes(&["read-write", "read-only"]))
+        .doc("`read-only`: no push")
+        .default(r#""read-write""#)
+        .example(r#"mode = "read-only""#),
+    KeySchema::new("borg", ValueType::Table)
+        .doc("limits of the way in `borg`")
+        .example("[borg]\npath = \"/backup\""),
+    KeySchema::new("borg.path", ValueType::Text(Constraint::WayDir))
+        .doc("directory inside the jail that this way in is limited to; the component `%u` is the name of the user; relative paths of clients are relative to it")
+        .default("the whole jail; relative paths are relative to the home")
+        .example(r#"path = "/backup""#),
+    KeySchema::new("borg.mode", modes(&["read-write", "append-only"]))
+        .doc("`append-only`: as `borg serve --append-only`")
+        .default(r#""read-write""#)
+        .example(r#"mode = "append-only""#),
+    KeySchema::new("restic", ValueType::Table)
+        .doc("limits of the way in `restic`; restic uses it with `rclone` as backend")
+        .example("[restic]\npath = \"/backup\""),
+    KeySchema::new("restic.path", ValueType::Text(Constraint::WayDir))
+        .doc("directory inside the jail that this way in is limited to; the component `%u` is the name of the user; relative paths of clients are relative to it")
+        .default("the whole jail; relative paths are relative to the home")
+        .example(r#"path = "/backup""#),
+    KeySchema::new("restic.mode", modes(&["read-write", "append-only"]))
+        .doc("`append-only`: as `rclone serve restic --append-only`")
+        .default(r#""read-write""#)
+        .example(r#"mode = "append-only""#),
     KeySchema::new("file[]", ValueType::Tables(&["target", "source"]))
         .doc("a file or tree of the host, or text from the spec")
         .default("none")
@@ -268,9 +348,13 @@ pub static KEYS: &[KeySchema] = &[
         .doc("owner: a user of the jail")
         .default("root")
         .example(r#"owner = "harlequin""#),
-    KeySchema::new("dir[].mode", ValueType::Text(Constraint::Mode))
-        .doc("permission bits, in octal")
-        .default(r#""0755""#)
+    KeySchema::new("dir[].group", ValueType::Text(Constraint::DirGroup))
+        .doc("group: that of the jail, `jail-<name>`, or one of the `groups` of a user")
+        .default("the primary group of the owner")
+        .example(r#"group = "jail-a""#),
+    KeySchema::new("dir[].mode", ValueType::Text(Constraint::DirMode))
+        .doc("permission bits, in octal; write permission for the group and the setgid bit only with `group`")
+        .default(r#""0755", with `group` "2775""#)
         .example(r#"mode = "0750""#),
     KeySchema::new("mount[]", ValueType::Tables(&["target"]))
         .doc("a file system that is mounted in sessions; never mounted on the host")

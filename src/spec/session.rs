@@ -1,21 +1,22 @@
 //! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.sftp_log`: isolation of sessions.
 //! Without all of these it depends on the host whether a shell runs in an isolated session
-//! ([`SessionSpec::of_shell`]) or in a plain chroot.
+//! ([`SessionSpec::by_default`]) or in a plain chroot.
 
+use super::access::AccessMethod;
 use super::findings::Findings;
 use super::limits;
 use super::mount;
 use super::network;
 use super::partial_spec::PartialSpec;
 use super::typed_table::{Table, Value};
-use super::types::{AccessMethod, NetworkSpec, SessionSpec};
+use super::types::{NetworkSpec, SessionSpec};
 use crate::error::Finding;
 use crate::span::Span;
 
 impl SessionSpec {
-    /// Defaults of `[namespaces]`, with the span `span`: sessions of a jail with a shell whose spec
-    /// does not mention them.
-    pub fn of_shell(span: &Span) -> Self {
+    /// Defaults of `[namespaces]`, with the span `span`: sessions of a jail with these ways in
+    /// whose spec does not mention them.
+    pub fn by_default(span: &Span, access: &[AccessMethod]) -> Self {
         Self {
             span: span.clone(),
             pid: true,
@@ -23,7 +24,7 @@ impl SessionSpec {
             ipc: true,
             cgroup: true,
             user: false,
-            network: NetworkSpec::Host,
+            network: network::plain(None, access),
             log: false,
             mounts: Vec::new(),
             limits: None,

@@ -19,9 +19,6 @@ use super::violation::{Hint, Violation};
 use crate::error::Finding;
 use crate::span::Span;
 
-/// Hint for a value that a later version will support.
-const NOT_YET: &str = "delete it: jailctl refuses settings that it does not implement";
-
 /// Table of checked values by key name.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -298,9 +295,11 @@ impl Reader<'_> {
         }
         let names = || keys_of(path).map(KeySchema::name);
         let meant = suggest(name, keys_of(path).map(KeySchema::name));
+        // A key of the whole jail before one of a single user.
         let elsewhere = KEYS
             .iter()
-            .find(|key| key.name() == name && key.table() != path);
+            .filter(|key| key.name() == name && key.table() != path)
+            .min_by_key(|key| key.path.contains("[]"));
         let (label, hint) = match (meant, elsewhere) {
             (Some(meant), _) => (format!("did you mean `{meant}`?"), None),
             (None, Some(key)) => (
@@ -428,21 +427,6 @@ impl Reader<'_> {
     }
 
     fn satisfies(&mut self, rule: Constraint, shown: &str, text: &str, span: Range<usize>) -> bool {
-        if let Constraint::Word(words) = rule
-            && words.later.contains(&text)
-        {
-            self.add(
-                Finding::new(format!(
-                    "`{text}` in `{}` is not supported yet",
-                    shown
-                        .trim_end_matches(|c: char| c != '[')
-                        .trim_end_matches('[')
-                ))
-                .with_span(&self.span(span), "")
-                .hint(NOT_YET),
-            );
-            return false;
-        }
         let Err(Violation { why, hint }) = rule.check(text) else {
             return true;
         };

@@ -2,53 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jailctl_session::cgroup::Limits;
 use jailctl_session::network::Port;
 
+use super::access::{Access, AccessMethod, Login, WayLimits};
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
-
-/// Way into a jail: a kind of connection that sshd accepts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessMethod {
-    /// A login shell, with or without a terminal, and commands.
-    Shell,
-    /// File transfer by sftp.
-    Sftp,
-    /// Connections that sshd forwards into the network of the session: `ssh -L`, `-D` and `-W`.
-    Forward,
-}
-
-impl AccessMethod {
-    /// Parses a value of `sshd.allow`.
-    pub fn new(word: &str) -> Option<Self> {
-        match word {
-            "shell" => Some(Self::Shell),
-            "sftp" => Some(Self::Sftp),
-            "forward" => Some(Self::Forward),
-            _ => None,
-        }
-    }
-
-    /// Name in `sshd.allow`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shell => "shell",
-            Self::Sftp => "sftp",
-            Self::Forward => "forward",
-        }
-    }
-
-    /// Whether sftp is allowed and shell is not: sshd then serves sftp itself, and no program of
-    /// the jail runs.
-    pub fn is_sftp_only(access: &[Self]) -> bool {
-        access.contains(&Self::Sftp) && !access.contains(&Self::Shell)
-    }
-}
 
 /// Lowest priority of dlopen notes whose libraries are included. Later variants include earlier
 /// ones.
@@ -114,11 +75,15 @@ pub struct Spec {
     pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
-    /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a
-    /// user has a `shell` or `binaries` contain one; the span is then that of the shell, or of
-    /// `name`.
+    /// Ways in of all users together; without users `[sshd] allow`. Sorted, without duplicates,
+    /// never empty. The span is that of `[sshd] allow`.
     pub access: Spanned<Vec<AccessMethod>>,
-    /// Settings of sftp; empty unless the jail allows sftp and not shell.
+    /// `[sshd] allow` and `command`. The default is sftp, and shell if a user has a `shell` or
+    /// `binaries` contain one; the span is then that of the shell, or of `name`.
+    pub default_access: Access,
+    /// Limits of single ways in.
+    pub way_limits: BTreeMap<AccessMethod, WayLimits>,
+    /// Settings of sftp; empty unless a user has sftp and no shell.
     pub sftp: SftpSpec,
     /// `[[file]]`.
     pub files: Vec<FileSpec>,
@@ -142,8 +107,10 @@ pub struct User {
     pub span: Span,
     /// `name`.
     pub name: Spanned<UserName>,
+    /// `allow` and `command`, or those of the jail.
+    pub access: Access,
     /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the
-    /// jail does not allow shell.
+    /// user may not use `shell`.
     pub shell: Option<Spanned<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
     pub home: Spanned<JailPath>,
@@ -209,6 +176,15 @@ pub enum FileBody {
     Content(Spanned<String>),
 }
 
+impl DirSpec {
+    /// User or group whose files a build leaves alone; `None` for a directory of root alone.
+    pub fn writer(&self) -> Option<&str> {
+        let group = self.group.as_ref().filter(|_| self.mode & 0o020 != 0);
+        let owner = self.owner.as_ref().map(|owner| owner.value.as_str());
+        owner.or(group.map(|group| group.value.as_str()))
+    }
+}
+
 /// `[[dir]]`: a directory that is created if it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirSpec {
@@ -218,7 +194,9 @@ pub struct DirSpec {
     pub path: Spanned<JailPath>,
     /// `owner`: a user of the jail; `None` is root.
     pub owner: Option<Spanned<UserName>>,
-    /// `mode`, by default 0755.
+    /// `group`: that of the jail, or of a user; `None` is the primary group of the owner.
+    pub group: Option<Spanned<String>>,
+    /// `mode`, by default 0755, and 2775 with `group`.
     pub mode: u32,
 }
 
@@ -321,6 +299,8 @@ pub struct Family {
     pub passwords: bool,
     /// User ids that the spec sets.
     pub uids: Vec<u32>,
+    /// Users whom sshd treats differently than `[sshd] allow` says.
+    pub own_logins: Arc<[(UserName, Login)]>,
     /// Whether this jail is the last of the family in the same run.
     pub is_last: bool,
 }

@@ -2,26 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::access::{Access, AccessMethod, Server};
 use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
 use super::path_rules::{self, merged};
-use super::types::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
+use super::types::{DirSpec, FileSpec, NetworkSpec, Password, User};
+use super::ways;
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 
 /// Adds a finding for each conflict between values.
 pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.access.value.is_empty() && !parts.has_invalid_access {
-        findings.add(
-            Finding::new("`sshd.allow` is empty")
-                .why("no user could log in")
-                .with_span(&parts.access.span, "expected at least one way in")
-                .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
-        );
+    let defaults = std::iter::once(("sshd.allow", &parts.default_access));
+    let own = parts.users.iter().map(|user| ("user.allow", &user.access));
+    for (key, access) in defaults.chain(own) {
+        let is_shared =
+            key != "sshd.allow" && access.methods.span == parts.default_access.methods.span;
+        if access.methods.value.is_empty() && !parts.has_invalid_access && !is_shared {
+            findings.add(
+                Finding::new(format!("`{key}` is empty"))
+                    .why("no user could log in")
+                    .with_span(&access.methods.span, "expected at least one way in")
+                    .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
+            );
+        }
     }
+    ways::check(parts, findings);
     check_sftp_options(parts, findings);
     forward(parts, findings);
     users(parts, findings);
@@ -133,17 +142,30 @@ fn family(parts: &PartialSpec, findings: &mut Findings) {
 /// Refuses settings of the sftp server in sshd if sftp is served by a program of the jail, or not
 /// at all.
 fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.has_invalid_access || AccessMethod::is_sftp_only(&parts.access.value) {
+    let all = match parts.users.as_slice() {
+        [] => vec![&parts.default_access],
+        users => users.iter().map(|user| &user.access).collect(),
+    };
+    let is_without_shell = |access: &&&Access| !access.methods.value.contains(&AccessMethod::Shell);
+    let mut without_shell = all.iter().filter(is_without_shell).peekable();
+    if parts.has_invalid_access {
         return;
     }
-    let why = if parts.access.value.contains(&AccessMethod::Shell) {
+    let sftp = &parts.sftp;
+    let is_gated = |access: &&&Access| access.login().server == Server::Gate;
+    // The gate sets the umask of every program.
+    let umask = (!without_shell.clone().any(|access| is_gated(&access)))
+        .then(|| sftp.umask.as_ref().map(|one| ("umask", &one.span)))
+        .flatten();
+    let why = if without_shell.peek().is_none() {
         "sshd serves sftp itself only if `shell` is not allowed"
     } else {
         "`sshd.allow` does not include `sftp`"
     };
-    let sftp = &parts.sftp;
+    if without_shell.any(|access| access.methods.value.contains(&AccessMethod::Sftp)) {
+        return;
+    }
     let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.span));
-    let umask = sftp.umask.as_ref().map(|one| ("umask", &one.span));
     let log = sftp.log.as_ref().map(|span| ("sftp_log", span));
     for (key, span) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
@@ -231,6 +253,7 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
     if parts.has_invalid_users {
         return;
     }
+    dir_groups(parts, findings);
     for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
         if findings.is_full() {
             return;
@@ -251,6 +274,42 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
                     list(names.keys().copied().take(10), "and")
                 )),
         });
+    }
+}
+
+/// Checks the groups of directories: the jail has them, and what a group may do needs one.
+fn dir_groups(parts: &PartialSpec, findings: &mut Findings) {
+    let Some(name) = &parts.name else { return };
+    let own = name.value.group();
+    let further = parts.users.iter().flat_map(|user| &user.groups);
+    let known: Vec<&str> = std::iter::once(own.as_str())
+        .chain(further.map(|group| group.value.as_str()))
+        .collect();
+    for dir in &parts.dirs {
+        match &dir.group {
+            Some(group) if parts.users.is_empty() || !known.contains(&group.value.as_str()) => {
+                findings.add(
+                    Finding::new(format!("the jail has no group `{}`", group.value))
+                        .with_span(&group.span, "no `[[user]]` is a member")
+                        .hint(format!(
+                            "groups of the jail: {}; `groups` of a `[[user]]` adds one",
+                            list(known.iter().copied().take(10), "and")
+                        )),
+                );
+            }
+            None if dir.mode & 0o2020 != 0 => findings.add(
+                Finding::new(format!(
+                    "`{}` has no group to share it with",
+                    dir.path.value
+                ))
+                .why("its `mode` has the setgid bit or write permission for the group")
+                .with_span(&dir.span, "no `group`")
+                .hint(format!(
+                    "add `group = \"{own}\"`, or one of the `groups` of a user"
+                )),
+            ),
+            _ => {}
+        }
     }
 }
 
@@ -307,6 +366,9 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
     for user in &parts.users {
         if findings.is_full() {
             return;
+        }
+        if !user.allows(AccessMethod::Shell) {
+            continue;
         }
         let Some(Spanned { value: shell, span }) = &user.shell else {
             findings.add(
@@ -385,8 +447,7 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
                     .with_span(span, "created in any case")
                     .hint("delete the `[[dir]]`"),
             );
-        } else if let Some(owner) = &dir.owner {
-            let owner = owner.value.as_str();
+        } else if let Some(owner) = dir.writer() {
             if let Some(user) = above_homes.get(path) {
                 findings.add(
                     Finding::new(format!("`{path}` cannot be owned by `{owner}`"))

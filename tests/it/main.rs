@@ -41,6 +41,7 @@ mod rollback;
 mod routine;
 mod rules;
 mod session;
+mod sharing;
 mod spec_keys;
 mod staged_tests;
 mod store;
@@ -49,6 +50,7 @@ mod symlink_races;
 mod templates;
 mod users;
 mod verbs;
+mod ways;
 
 fn main() -> ExitCode {
     disposable::harness::run()

@@ -60,7 +60,9 @@ fn path_summary<'p>(plan: &'p Plan, change: &'p Change) -> PathSummary<'p> {
     let entry = target.and_then(|target| target.jail.tree.get(&change.path));
     match entry.map(|entry| &entry.kind) {
         Some(EntryKind::File(Content::Host { stat, .. })) => summary.size = Some(stat.size),
-        Some(EntryKind::File(Content::Text(text))) => summary.size = Some(text.len() as u64),
+        Some(EntryKind::File(Content::Generated(content))) => {
+            summary.size = Some(content.len() as u64);
+        }
         Some(EntryKind::File(Content::Recorded { size, .. })) => summary.size = Some(*size),
         Some(EntryKind::Symlink(target)) => summary.link = Some(target.display().to_string()),
         Some(EntryKind::Directory) => summary.is_directory = true,

@@ -18,7 +18,22 @@ fn spec_with(key: &KeySchema, line: &str) -> String {
     };
     let user = "[[user]]\nname = \"harlequin\"\n";
     let top = "binaries = [\"bash\"]\n";
+    let allow = |word: &str| format!("[sshd]\nallow = [\"{word}\"]\n");
+    let is_way = |table: &str| {
+        let mut protocols = jailctl_gate::Protocol::ALL.into_iter();
+        protocols.any(|protocol| protocol.as_str() == table)
+    };
     match key.table() {
+        "" if is_way(name) => format!("name = \"a\"\n{line}\n{}", allow(name)),
+        table if is_way(table) => {
+            format!("name = \"a\"\n{}[{table}]\n{line}\n", allow(table))
+        }
+        "sshd" if name == "command" => {
+            format!("name = \"a\"\n{}{line}\n", allow("command"))
+        }
+        "user[]" if name == "command" => {
+            format!("name = \"a\"\n[[user]]\nname = \"u\"\nallow = [\"command\"]\n{line}\n")
+        }
         "" if matches!(key.shape, ValueType::Table | ValueType::Tables(_)) && name != "user" => {
             format!("name = \"a\"\n{line}\n{user}")
         }
@@ -32,6 +47,9 @@ fn spec_with(key: &KeySchema, line: &str) -> String {
             "name = \"a\"\n[[file]]\n{}{line}\n",
             beside(&[("target", "target = \"/x\""), ("content", "content = \"\"")])
         ),
+        "dir[]" if name == "group" => {
+            format!("name = \"a\"\n{user}[[dir]]\npath = \"/x\"\n{line}\n")
+        }
         "dir[]" => format!(
             "name = \"a\"\n{user}[[dir]]\n{}{line}\n",
             beside(&[("path", "path = \"/x\"")])

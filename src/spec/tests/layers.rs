@@ -155,6 +155,7 @@ fn every_list_that_a_template_can_have_says_how_it_meets_that_of_a_spec() {
         lists(true),
         [
             "sshd.allow",
+            "sshd.command",
             "network.allow_in",
             "network.allow_out",
             "limits.devices"

@@ -90,7 +90,6 @@ fn keys_that_are_not_there() {
             "key-unheard-of",
             "name = 'a'\n[[dir]]\npath = '/x'\nquota = '1G'\n",
         ),
-        ("not-yet", "name = 'a'\n[sshd]\nallow = ['scp', 'sftp']\n"),
         (
             "required",
             "binaries = ['ls']\n[[user]]\nshell = '/bin/sh'\n[[dir]]\nmode = '0755'\n",
@@ -196,6 +195,14 @@ fn values_that_break_their_rule() {
             "name = 'a'\n[sshd]\nstart_dir = '/up load'\numask = '0700'\n",
         ),
         (
+            "modes-of-dirs",
+            "name = 'a'\n[[dir]]\npath = '/x'\ngroup = 'docker'\nmode = '4775'\n[[dir]]\npath = '/y'\nmode = '0777'\n",
+        ),
+        (
+            "limits-of-ways",
+            "name = 'a'\n[sshd]\nallow = ['rsync', 'git']\n[rsync]\npath = 'backup'\nmode = 'append'\n[git]\npath = '/git/%u.git'\nmode = 'append-only'\n",
+        ),
+        (
             "password-in-the-clear",
             "name = 'a'\n[[user]]\nname = 'u'\npassword = 'hunter2'\n",
         ),
@@ -209,7 +216,7 @@ fn values_that_break_their_rule() {
         ),
         (
             "keys-of-all-kinds",
-            "name = 'a'\n[[user]]\nname = 'u'\nauthorized_keys = [\n  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8V',\n  '/root/.ssh/id_ed25519.pub',\n  'command=\"/bin/sh\" ssh-ed25519 AAAA',\n  'ssh-dss AAAA',\n  'ssh-ed25591 AAAA',\n]\n",
+            "name = 'a'\n[[user]]\nname = 'u'\nauthorized_keys = [\n  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8V',\n  '/root/.ssh/id_ed25519.pub',\n  'environment=\"X=1\" ssh-ed25519 AAAA',\n  'command=\"/bin/sh\" ssh-ed25519 AAAA',\n  'command=\"\" ssh-ed25519 AAAA',\n  'ssh-dss AAAA',\n  'ssh-ed25591 AAAA',\n]\n",
         ),
         (
             "targets",
@@ -311,6 +318,26 @@ fn values_that_do_not_fit_together() {
         ),
         ("memory-too-little", "name = 'a'\n[limits]\nmemory = '1M'\n"),
         ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
+        (
+            "no-door-for-a-user",
+            "name = 'a'\n[[user]]\nname = 'u'\nallow = []\n",
+        ),
+        (
+            "ways-without-effect",
+            "name = 'a'\nbinaries = ['bash']\n[sshd]\nallow = ['shell', 'rsync']\ncommand = ['menu']\n[rsync]\nmode = 'append-only'\n[git]\npath = '/git'\n[[user]]\nname = 'u'\n[[user]]\nname = 'v'\ncommand = ['menu']\n",
+        ),
+        (
+            "ways-without-a-command",
+            "name = 'a'\n[sshd]\nallow = ['command']\n[[user]]\nname = 'u'\ncommand = ['']\n[[user]]\nname = 'v'\n",
+        ),
+        (
+            "dirs-with-groups",
+            "name = 'a'\n[[user]]\nname = 'u'\ngroups = ['web']\n[[dir]]\npath = '/x'\ngroup = 'jail-b'\n[[dir]]\npath = '/y'\nmode = '2770'\n[[dir]]\npath = '/z'\ngroup = 'web'\n[[dir]]\npath = '/z/in'\n",
+        ),
+        (
+            "keys-with-commands",
+            "name = 'a'\n[[user]]\nname = 'u'\npassword = 'unchanged'\nauthorized_keys = [\n  'command=\"ls | wc\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs',\n]\n",
+        ),
         (
             "file-half",
             "name = 'a'\n[[file]]\ntarget = '/x'\n[[file]]\nsource = '/x'\ncontent = ''\n[[file]]\ncontent = ''\n[[file]]\nsource = '/etc/passwd'\n",

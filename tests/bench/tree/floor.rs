@@ -35,9 +35,9 @@ pub fn write_list(tree: &Tree, list: &Path, texts: &Path) {
             }
             EntryKind::File(Content::Host { source, stat }) => ('f', source.clone(), stat.mtime),
             EntryKind::File(Content::Recorded { .. }) => unreachable!("a tree of a spec"),
-            EntryKind::File(Content::Text(text)) => {
+            EntryKind::File(Content::Generated(content)) => {
                 let from = texts.join(number.to_string());
-                fs::write(&from, text).unwrap();
+                fs::write(&from, content).unwrap();
                 ('f', from, (1, 0))
             }
         };
