@@ -145,6 +145,25 @@ options:
               - >-
                 Default: false.
             type: bool
+          allow:
+            description:
+              - >-
+                Ways in of this user, instead of those of the jail.
+              - >-
+                Default: C(allow) of C([sshd]).
+            type: list
+            elements: str
+            choices: [shell, sftp, forward, scp, rsync, git, borg, restic, command]
+          command:
+            description:
+              - >-
+                Program and arguments of the way in C(command), instead of those of the jail.
+              - >-
+                Default: C(command) of C([sshd]).
+              - >-
+                Write each argument as a separate string of one line without control characters.
+            type: list
+            elements: str
           shell:
             description:
               - >-
@@ -226,17 +245,29 @@ options:
           allow:
             description:
               - >-
-                Ways in; C(forward) permits C(ssh -L), C(-D) and C(-W) into the network of the
-                session, which must not be that of the host.
+                Ways in; C(shell) includes all programs of the jail; C(scp) (C(scp -O)),
+                C(rsync), C(git), C(borg) and C(restic) allow what their clients send and
+                nothing else; C(command) runs one command; C(forward) permits C(ssh -L), C(-D)
+                and C(-W) into the network of the session, which must not be that of the host.
               - >-
                 Default: ["sftp"], and "shell" if C(binaries) contain a shell.
             type: list
             elements: str
-            choices: [shell, sftp, forward]
+            choices: [shell, sftp, forward, scp, rsync, git, borg, restic, command]
+          command:
+            description:
+              - >-
+                Program and arguments of the way in C(command): run for each connection that no
+                other way in of the user takes, with the command line of the client in
+                C(SSH_ORIGINAL_COMMAND); without a shell.
+              - >-
+                Write each argument as a separate string of one line without control characters.
+            type: list
+            elements: str
           start_dir:
             description:
               - >-
-                Start directory of sftp; only if C(allow) is C(["sftp"]).
+                Start directory of sftp; only without C(shell).
               - >-
                 Default: the home directory.
               - >-
@@ -246,7 +277,7 @@ options:
           umask:
             description:
               - >-
-                Umask of sftp; only if C(allow) is C(["sftp"]).
+                Umask of sftp and of programs; only without C(shell).
               - >-
                 Default: umask of sshd, 0022 on most hosts.
               - >-
@@ -255,11 +286,146 @@ options:
           sftp_log:
             description:
               - >-
-                Log sftp transfers to the host's log; only if C(allow) is C(["sftp"]); needs
-                isolated sessions.
+                Log sftp transfers to the host's log; only without C(shell); needs isolated
+                sessions.
               - >-
                 Default: false.
             type: bool
+      sftp:
+        description:
+          - >-
+            Limits of the way in C(sftp).
+        type: dict
+        suboptions:
+          mode:
+            description:
+              - >-
+                C(read-only): no file can be changed.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only]
+      scp:
+        description:
+          - >-
+            Limits of the way in C(scp), the older protocol of scp(1).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(write-only): the protocol returns no content.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only, write-only]
+      rsync:
+        description:
+          - >-
+            Limits of the way in C(rsync).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): existing files are neither changed nor deleted; C(write-only):
+                the protocol returns no content.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only, write-only, append-only]
+      git:
+        description:
+          - >-
+            Limits of the way in C(git).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(read-only): no push.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only]
+      borg:
+        description:
+          - >-
+            Limits of the way in C(borg).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): as C(borg serve --append-only).
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, append-only]
+      restic:
+        description:
+          - >-
+            Limits of the way in C(restic); restic uses it with C(rclone) as backend.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): as C(rclone serve restic --append-only).
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, append-only]
       file:
         description:
           - >-
@@ -328,15 +494,26 @@ options:
               - >-
                 A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
             type: str
+          group:
+            description:
+              - >-
+                Group: that of the jail, C(jail-<name>), or one of the C(groups) of a user.
+              - >-
+                Default: the primary group of the owner.
+              - >-
+                Write the group of the jail, such as "jail-arkham", or one of the C(groups) of a
+                user.
+            type: str
           mode:
             description:
               - >-
-                Permission bits, in octal.
+                Permission bits, in octal; write permission for the group and the setgid bit
+                only with C(group).
               - >-
-                Default: "0755".
+                Default: "0755", with C(group) "2775".
               - >-
-                A mode is a string of octal digits without write permission for group and
-                others, such as "0644" or "0750".
+                The mode of a directory is a string of octal digits without write permission for
+                others, such as "0750" or "2770".
             type: raw
       mount:
         description:
@@ -792,6 +969,25 @@ options:
               - >-
                 Default: false.
             type: bool
+          allow:
+            description:
+              - >-
+                Ways in of this user, instead of those of the jail.
+              - >-
+                Default: C(allow) of C([sshd]).
+            type: list
+            elements: str
+            choices: [shell, sftp, forward, scp, rsync, git, borg, restic, command]
+          command:
+            description:
+              - >-
+                Program and arguments of the way in C(command), instead of those of the jail.
+              - >-
+                Default: C(command) of C([sshd]).
+              - >-
+                Write each argument as a separate string of one line without control characters.
+            type: list
+            elements: str
           shell:
             description:
               - >-
@@ -873,17 +1069,29 @@ options:
           allow:
             description:
               - >-
-                Ways in; C(forward) permits C(ssh -L), C(-D) and C(-W) into the network of the
-                session, which must not be that of the host.
+                Ways in; C(shell) includes all programs of the jail; C(scp) (C(scp -O)),
+                C(rsync), C(git), C(borg) and C(restic) allow what their clients send and
+                nothing else; C(command) runs one command; C(forward) permits C(ssh -L), C(-D)
+                and C(-W) into the network of the session, which must not be that of the host.
               - >-
                 Default: ["sftp"], and "shell" if C(binaries) contain a shell.
             type: list
             elements: str
-            choices: [shell, sftp, forward]
+            choices: [shell, sftp, forward, scp, rsync, git, borg, restic, command]
+          command:
+            description:
+              - >-
+                Program and arguments of the way in C(command): run for each connection that no
+                other way in of the user takes, with the command line of the client in
+                C(SSH_ORIGINAL_COMMAND); without a shell.
+              - >-
+                Write each argument as a separate string of one line without control characters.
+            type: list
+            elements: str
           start_dir:
             description:
               - >-
-                Start directory of sftp; only if C(allow) is C(["sftp"]).
+                Start directory of sftp; only without C(shell).
               - >-
                 Default: the home directory.
               - >-
@@ -893,7 +1101,7 @@ options:
           umask:
             description:
               - >-
-                Umask of sftp; only if C(allow) is C(["sftp"]).
+                Umask of sftp and of programs; only without C(shell).
               - >-
                 Default: umask of sshd, 0022 on most hosts.
               - >-
@@ -902,11 +1110,146 @@ options:
           sftp_log:
             description:
               - >-
-                Log sftp transfers to the host's log; only if C(allow) is C(["sftp"]); needs
-                isolated sessions.
+                Log sftp transfers to the host's log; only without C(shell); needs isolated
+                sessions.
               - >-
                 Default: false.
             type: bool
+      sftp:
+        description:
+          - >-
+            Limits of the way in C(sftp).
+        type: dict
+        suboptions:
+          mode:
+            description:
+              - >-
+                C(read-only): no file can be changed.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only]
+      scp:
+        description:
+          - >-
+            Limits of the way in C(scp), the older protocol of scp(1).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(write-only): the protocol returns no content.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only, write-only]
+      rsync:
+        description:
+          - >-
+            Limits of the way in C(rsync).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): existing files are neither changed nor deleted; C(write-only):
+                the protocol returns no content.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only, write-only, append-only]
+      git:
+        description:
+          - >-
+            Limits of the way in C(git).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(read-only): no push.
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, read-only]
+      borg:
+        description:
+          - >-
+            Limits of the way in C(borg).
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): as C(borg serve --append-only).
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, append-only]
+      restic:
+        description:
+          - >-
+            Limits of the way in C(restic); restic uses it with C(rclone) as backend.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - >-
+                Directory inside the jail that this way in is limited to; the component C(%u) is
+                the name of the user; relative paths of clients are relative to it.
+              - >-
+                Default: the whole jail; relative paths are relative to the home.
+              - >-
+                Write an absolute path inside the jail without C(.), C(..) and a final C(/).
+            type: str
+          mode:
+            description:
+              - >-
+                C(append-only): as C(rclone serve restic --append-only).
+              - >-
+                Default: "read-write".
+            type: str
+            choices: [read-write, append-only]
       file:
         description:
           - >-
@@ -975,15 +1318,26 @@ options:
               - >-
                 A name has 1 to 32 characters: a-z or C(_) first, then a-z, 0-9, C(_) and C(-).
             type: str
+          group:
+            description:
+              - >-
+                Group: that of the jail, C(jail-<name>), or one of the C(groups) of a user.
+              - >-
+                Default: the primary group of the owner.
+              - >-
+                Write the group of the jail, such as "jail-arkham", or one of the C(groups) of a
+                user.
+            type: str
           mode:
             description:
               - >-
-                Permission bits, in octal.
+                Permission bits, in octal; write permission for the group and the setgid bit
+                only with C(group).
               - >-
-                Default: "0755".
+                Default: "0755", with C(group) "2775".
               - >-
-                A mode is a string of octal digits without write permission for group and
-                others, such as "0644" or "0750".
+                The mode of a directory is a string of octal digits without write permission for
+                others, such as "0750" or "2770".
             type: raw
       mount:
         description:

@@ -22,6 +22,8 @@ SPEC_OPTIONS = {
         "name": {"type": "str", "required": True},
         "was": {"type": "str"},
         "adopt": {"type": "bool"},
+        "allow": {"type": "list", "elements": "str", "choices": ["shell", "sftp", "forward", "scp", "rsync", "git", "borg", "restic", "command"]},
+        "command": {"type": "list", "elements": "str"},
         "shell": {"type": "str"},
         "home": {"type": "str"},
         "authorized_keys": {"type": "list", "elements": "str", "no_log": True},
@@ -32,10 +34,34 @@ SPEC_OPTIONS = {
         "skel": {"type": "str"},
     }},
     "sshd": {"type": "dict", "options": {
-        "allow": {"type": "list", "elements": "str", "choices": ["shell", "sftp", "forward"]},
+        "allow": {"type": "list", "elements": "str", "choices": ["shell", "sftp", "forward", "scp", "rsync", "git", "borg", "restic", "command"]},
+        "command": {"type": "list", "elements": "str"},
         "start_dir": {"type": "str"},
         "umask": {"type": "raw"},
         "sftp_log": {"type": "bool"},
+    }},
+    "sftp": {"type": "dict", "options": {
+        "mode": {"type": "str", "choices": ["read-write", "read-only"]},
+    }},
+    "scp": {"type": "dict", "options": {
+        "path": {"type": "str"},
+        "mode": {"type": "str", "choices": ["read-write", "read-only", "write-only"]},
+    }},
+    "rsync": {"type": "dict", "options": {
+        "path": {"type": "str"},
+        "mode": {"type": "str", "choices": ["read-write", "read-only", "write-only", "append-only"]},
+    }},
+    "git": {"type": "dict", "options": {
+        "path": {"type": "str"},
+        "mode": {"type": "str", "choices": ["read-write", "read-only"]},
+    }},
+    "borg": {"type": "dict", "options": {
+        "path": {"type": "str"},
+        "mode": {"type": "str", "choices": ["read-write", "append-only"]},
+    }},
+    "restic": {"type": "dict", "options": {
+        "path": {"type": "str"},
+        "mode": {"type": "str", "choices": ["read-write", "append-only"]},
     }},
     "file": {"type": "list", "elements": "dict", "options": {
         "source": {"type": "str"},
@@ -46,6 +72,7 @@ SPEC_OPTIONS = {
     "dir": {"type": "list", "elements": "dict", "options": {
         "path": {"type": "str", "required": True},
         "owner": {"type": "str"},
+        "group": {"type": "str"},
         "mode": {"type": "raw"},
     }},
     "mount": {"type": "list", "elements": "dict", "options": {
