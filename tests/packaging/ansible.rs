@@ -67,9 +67,9 @@ fn keys(of: impl Fn(ValueType) -> bool) -> impl Iterator<Item = &'static KeySche
     KEYS.iter().filter(move |key| of(key.shape))
 }
 
-/// Whether a value is octal digits.
+/// Whether a value is octal digits, which several constraints describe in these words.
 fn is_octal(shape: ValueType) -> bool {
-    matches!(shape, ValueType::Text(Constraint::Mode | Constraint::Umask))
+    constraint(shape).is_some_and(|constraint| constraint.help().contains("octal digits"))
 }
 
 /// Path of a key in the arguments: `user.name`.

@@ -514,7 +514,7 @@ options:
               - >-
                 The mode of a directory is a string of octal digits without write permission for
                 others, such as "0750" or "2770".
-            type: str
+            type: raw
       mount:
         description:
           - >-
@@ -1338,7 +1338,7 @@ options:
               - >-
                 The mode of a directory is a string of octal digits without write permission for
                 others, such as "0750" or "2770".
-            type: str
+            type: raw
       mount:
         description:
           - >-

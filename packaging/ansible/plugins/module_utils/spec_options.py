@@ -73,7 +73,7 @@ SPEC_OPTIONS = {
         "path": {"type": "str", "required": True},
         "owner": {"type": "str"},
         "group": {"type": "str"},
-        "mode": {"type": "str"},
+        "mode": {"type": "raw"},
     }},
     "mount": {"type": "list", "elements": "dict", "options": {
         "source": {"type": "str", "required": True},
@@ -129,6 +129,7 @@ DATE_KEYS = {
 QUOTED_KEYS = {
     "sshd.umask": "0027",
     "file.mode": "0644",
+    "dir.mode": "0750",
 }
 
 NAME_PATTERN = "^[a-z][a-z0-9_-]{0,26}$"
