@@ -195,7 +195,10 @@ impl Applier<'_, '_> {
         self.batch.count += 1;
         self.batch.is_changed |= !plan.steps.is_empty();
         if self.batch.keeps_plans {
-            self.batch.plans.push(plan);
+            // The common drop-in is a step of each new jail, and is written once.
+            let mut shown = Plan::clone(&plan);
+            shown.drop_steps_done_by(&self.batch.plans);
+            self.batch.plans.push(Arc::new(shown));
         }
         Ok(())
     }

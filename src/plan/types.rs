@@ -1,5 +1,6 @@
 //! A plan, and the jail that it results in.
 
+use std::borrow::Borrow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::host::sshd::SshdInfo;
 use crate::names::JailName;
 
 /// The steps that make one jail match its spec, or remove it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Name of the jail.
     pub name: JailName,
@@ -47,9 +48,9 @@ impl Plan {
 
     /// Drops steps that a plan which is executed before has too: the snippet of a family, the
     /// common drop-in and PAM services.
-    pub fn drop_steps_done_by(&mut self, earlier: &[Self]) {
+    pub fn drop_steps_done_by(&mut self, earlier: &[impl Borrow<Self>]) {
         let is_done = |step: &Step| {
-            let mut done = earlier.iter().flat_map(|plan| &plan.steps);
+            let mut done = earlier.iter().flat_map(|plan| &plan.borrow().steps);
             done.any(|other| other.writes_same_as(step))
         };
         self.steps
