@@ -41,7 +41,7 @@ pub(super) fn end_sessions(
     if let Err(error) = session_control::kill_groups(jail) {
         context.notice(session_control::notice(&error));
     }
-    let ended = session_control::end_all(host, jail, gid, root, uids)?;
+    let ended = session_control::end_all(host, jail, gid, Some(root), uids)?;
     ensure_no_sessions(host, jail, options, &ended.left)
 }
 

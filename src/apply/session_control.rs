@@ -97,7 +97,7 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     });
     let groups = kill_groups(name)?;
     Process::kill_unauthenticated(host, &uids)?;
-    let Ended { count, left } = end_all(host, name, manifest.gid(), &manifest.root, &uids)?;
+    let Ended { count, left } = end_all(host, name, manifest.gid(), Some(&manifest.root), &uids)?;
     let ended = groups + count;
     if ended > 0 {
         let text = format!("jail {name}: its sessions were ended");
@@ -133,9 +133,7 @@ pub fn kill_user(host: &Host, manifest: &Manifest, user: &UserEntry) -> Result<u
     let name = &manifest.name;
     let uids = [user.uid];
     Process::kill_unauthenticated(host, &uids)?;
-    // No process has this path as its root directory: processes are found by user id only.
-    let root = Path::new("/dev/null");
-    let Ended { count, left } = end_all(host, name, manifest.gid(), root, &uids)?;
+    let Ended { count, left } = end_all(host, name, manifest.gid(), None, &uids)?;
     if count > 0 {
         let text = format!("jail {name}: the sessions of {} were ended", user.name);
         host.log(Event::SessionsControlled, &[name.as_str()], &text);
@@ -158,15 +156,15 @@ pub fn kill_user(host: &Host, manifest: &Manifest, user: &UserEntry) -> Result<u
 }
 
 /// Kills all processes in the jail `name` at `root`, and those of its users `uids`, for at most 4
-/// seconds.
+/// seconds. Without `root`, only those of the users.
 ///
-/// Under systemd the kernel kills the slice of the jail. Then the processes of a user are killed at
+/// With `root`, under systemd, the kernel kills the slice of the jail. Then the processes of a user are killed at
 /// once by user id, unless another account of any source has the same id: then one by one.
 pub(super) fn end_all(
     host: &Host,
     name: &JailName,
     gid: Option<u32>,
-    root: &Path,
+    root: Option<&Path>,
     uids: &[u32],
 ) -> Result<Ended> {
     if !host.is_live() {
@@ -189,10 +187,11 @@ pub(super) fn end_all(
     let mut raised = None;
     loop {
         let begin = Instant::now();
-        let found = Process::present(host, root, uids)?;
+        // No process has the other path as its root directory.
+        let found = Process::present(host, root.unwrap_or(Path::new("/dev/null")), uids)?;
         let pass = begin.elapsed();
         seen.extend(found.iter().map(|process| process.pid));
-        if raised.is_none() {
+        if raised.is_none() && root.is_some() {
             // Where it fails, the processes are killed by user id all the same.
             raised = cgroup::kill_slice(name.as_str()).ok();
         }

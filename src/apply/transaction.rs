@@ -281,7 +281,7 @@ impl<'h> Transaction<'h> {
         {
             let left = if options.kill {
                 let gid = Manifest::load(self.host, name)?.and_then(|manifest| manifest.gid());
-                session_control::end_all(self.host, name, gid, root, uids)?.left
+                session_control::end_all(self.host, name, gid, Some(root), uids)?.left
             } else {
                 Process::find_in_jail(self.host, root, uids)?
             };

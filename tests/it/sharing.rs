@@ -38,7 +38,7 @@ fn users_share_a_directory_and_its_owner_is_mended() {
     ana.sftp("put /root/file two\nrm two\n").ok();
     host.jailctl(["check", "team"]).ok();
 
-    // What a restore or a `chown -R` leaves is found and mended, the directory alone.
+    // Owners that a restore or a `chown -R` leaves are found, and repaired for the directory alone.
     for spoil in [
         "chown root:root shared own home/ana",
         "chmod 0755 shared; chmod 0000 own; chown ben home/ana",

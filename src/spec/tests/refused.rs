@@ -175,6 +175,10 @@ fn values_that_break_their_rule() {
         ),
         ("dlopen", "name = 'a'\ndlopen = 'recomended'\n"),
         (
+            "package-dependencies",
+            "name = 'a'\npackage_dependencies = 'all'\n",
+        ),
+        (
             "shell-not-absolute",
             "name = 'a'\nbinaries = ['bash']\n[[user]]\nname = 'u'\nshell = 'bash'\n",
         ),
