@@ -158,8 +158,9 @@ pub fn kill_user(host: &Host, manifest: &Manifest, user: &UserEntry) -> Result<u
 /// Kills all processes in the jail `name` at `root`, and those of its users `uids`, for at most 4
 /// seconds. Without `root`, only those of the users.
 ///
-/// With `root`, under systemd, the kernel kills the slice of the jail. Then the processes of a user are killed at
-/// once by user id, unless another account of any source has the same id: then one by one.
+/// With `root`, under systemd, the kernel kills the slice of the jail. Then the processes of a user
+/// are killed at once by user id, unless another account of any source has the same id: then one by
+/// one.
 pub(super) fn end_all(
     host: &Host,
     name: &JailName,

@@ -166,7 +166,7 @@ impl Fleet {
     /// # Errors
     /// As [`Fleet::of`].
     pub fn note(view: &HostView, plan: &Plan) -> Result<()> {
-        let Some(target) = &plan.target else {
+        let Some(target) = plan.target.as_ref().filter(|_| !plan.steps.is_empty()) else {
             return Ok(());
         };
         let jail = &target.jail;

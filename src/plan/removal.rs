@@ -159,8 +159,7 @@ fn notices_on_homes(
     let mut notices = Vec::new();
     if !how.purge {
         let kept = kept.into_iter();
-        notices
-            .extend(kept.map(|dir| format!("`{root}{dir}` is kept, with the files of its users")));
+        notices.extend(kept.map(|dir| format!("`{root}{dir}` stays, with its content")));
     }
     if !missing.is_empty() {
         let verb = if how.purge { "deleted" } else { "looked at" };

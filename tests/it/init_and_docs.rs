@@ -58,7 +58,7 @@ fn each_template_with_a_key_is_a_valid_spec() {
 fn init_never_writes_over_and_leaves_nothing_half() {
     let host = host();
     host.jailctl(["init", "arkham"]).ok();
-    host.sh("[ $(stat -c %a-%U arkham.toml) = 644-root ]").ok();
+    host.sh("[ $(stat -c %a-%U arkham.toml) = 600-root ]").ok();
     host.write("/root/arkham.toml", "mine");
     let before = look(&host);
     let refused = host.jailctl(["init", "arkham"]).exits(4);
