@@ -13,7 +13,7 @@
 //! - `loader`: loaders of the host, with cached searches
 //! - `glibc`, `musl`: search rules of each; `search`: their results
 //! - `ldso_cache`, `ldso_conf`, `ldso_info`, `cpu`, `dynamic_token`, `abi`: inputs of the search
-//! - [`cache_answers`]: comparison of what ld.so.cache has for some names
+//! - [`cache_answers()`]: comparison of what ld.so.cache has for some names
 //! - `fs_cache`: paths of the host, each resolved once by means of a `path_queue`; `file_reader`:
 //!   content of its files, each read once
 //! - `object`, `dlopen_note`, `script`: formats of one file

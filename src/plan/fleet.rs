@@ -164,7 +164,7 @@ impl Fleet {
     /// Adds the jail of a plan that is applied.
     ///
     /// # Errors
-    /// As [`Fleet::of`].
+    /// [`Failed`](crate::error::ErrorKind::Failed) if the records of jails cannot be read.
     pub fn note(view: &HostView, plan: &Plan) -> Result<()> {
         let Some(target) = plan.target.as_ref().filter(|_| !plan.steps.is_empty()) else {
             return Ok(());
@@ -191,7 +191,7 @@ impl Fleet {
     /// Removes a jail that was removed.
     ///
     /// # Errors
-    /// As [`Fleet::of`].
+    /// [`Failed`](crate::error::ErrorKind::Failed) if the records of jails cannot be read.
     pub fn forget(view: &HostView, name: &JailName) -> Result<()> {
         let fleet = Self::of(view)?;
         let mut fleet = fleet.jails();
@@ -204,7 +204,7 @@ impl Fleet {
     /// some by its record: it needs what all such jails share, whatever became of its own files.
     ///
     /// # Errors
-    /// As [`Fleet::of`].
+    /// [`Failed`](crate::error::ErrorKind::Failed) if the records of jails cannot be read.
     pub(super) fn others_have_accounts(
         view: &HostView,
         name: &JailName,
@@ -226,7 +226,7 @@ impl Fleet {
     /// built: a plan of the jail would refuse it.
     ///
     /// # Errors
-    /// As [`Fleet::of`].
+    /// [`Failed`](crate::error::ErrorKind::Failed) if the records of jails cannot be read.
     pub fn is_without_conflict(view: &HostView, name: &JailName) -> Result<bool> {
         let fleet = Self::of(view)?;
         let fleet = fleet.jails();
@@ -313,7 +313,7 @@ impl Fleet {
     /// and group id.
     ///
     /// # Errors
-    /// As [`Fleet::of`].
+    /// [`Failed`](crate::error::ErrorKind::Failed) if the records of jails cannot be read.
     pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
         let fleet = Self::of(view)?;
         let fleet = fleet.jails();
