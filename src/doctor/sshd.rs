@@ -74,6 +74,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
                 user: case.user.clone(),
                 groups: vec![case.confinement.group.0.clone()],
                 settings,
+                has_own_block: false,
             };
             for (shown, found) in &answers {
                 for finding in expected.diff(found, shown) {

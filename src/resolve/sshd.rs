@@ -277,7 +277,8 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     let mut own: BlockSettings = own
         .map(|(keyword, value)| ((*keyword).to_owned(), value.clone()))
         .collect();
-    for (user, login) in spec.own_logins().iter() {
+    let own_logins = spec.own_logins();
+    for (user, login) in own_logins.iter() {
         let opens = |keyword: &str| login.forward && FORWARDING.contains(&keyword);
         for (keyword, value) in of_login(*login) {
             if opens(keyword) || !settings.contains(&(keyword, value.clone())) {
@@ -309,6 +310,7 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
                 .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))
                 .chain(pam.clone().map(|(key, value)| (key.to_owned(), value)))
                 .collect(),
+            has_own_block: own_logins.iter().any(|(own, _)| *own == user.name.value),
         })
         .collect();
     SshdSnippet {

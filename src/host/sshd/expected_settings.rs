@@ -9,4 +9,6 @@ pub struct ExpectedSettings {
     pub groups: Vec<String>,
     /// Keyword in lower case, and value as `sshd -T` prints it.
     pub settings: Vec<(String, String)>,
+    /// Whether jailctl's drop-in has a block for this user alone.
+    pub has_own_block: bool,
 }

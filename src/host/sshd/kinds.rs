@@ -53,7 +53,7 @@ pub(super) fn kinds_of_users<'e>(
     let blocks = blocks.without_files(&ours);
     let mut kinds: Vec<Kind<'e>> = Vec::new();
     for user in expected {
-        let is_plain = is_in_files && is_told_by_group(user, &accounts);
+        let is_plain = is_in_files && !user.has_own_block && is_told_by_group(user, &accounts);
         let traits = is_plain.then(|| Traits {
             blocks: blocks.applicable(&user.user, &user.groups),
             settings: (user.settings.iter())
