@@ -39,6 +39,8 @@ struct Batch {
     lines: Vec<JailLine>,
     /// Notices of plans.
     plan_notices: Vec<String>,
+    /// Jails whose files were replaced, with the user ids of their accounts.
+    replaced: Vec<(JailName, Vec<u32>)>,
 }
 
 /// A transaction under way.
@@ -101,9 +103,9 @@ impl<'a> Transactions<'a> {
             Ok(()) => {
                 let notices = transaction.finish(&mut self.output.step_logger())?;
                 self.notices.extend(notices);
-                for plan in &batch.plans {
+                for (jail, uids) in &batch.replaced {
                     // Everything is done: an error is no more than a notice.
-                    let notice = outdated(plan, self.host);
+                    let notice = plan::outdated_processes(jail, uids, self.host);
                     self.notices
                         .extend(notice.unwrap_or_else(|error| Some(error.to_string())));
                 }
@@ -194,6 +196,7 @@ impl Applier<'_, '_> {
         self.batch.plan_notices.extend(plan.notices.iter().cloned());
         self.batch.count += 1;
         self.batch.is_changed |= !plan.steps.is_empty();
+        self.batch.replaced.extend(replaced(&plan));
         if self.batch.keeps_plans {
             // The common drop-in is a step of each new jail, and is written once.
             let mut shown = Plan::clone(&plan);
@@ -237,20 +240,18 @@ fn nothing_to_do(jail: &JailName) -> JailLine {
     }
 }
 
-/// The notice about processes that still run files which an applied plan has replaced.
-fn outdated(plan: &Plan, host: &Host) -> Result<Option<String>> {
-    let (Some(manifest), None) = (&plan.manifest, &plan.removal) else {
-        return Ok(None);
-    };
+/// The jail whose files an applied plan has replaced, with the user ids of its accounts; `None` if
+/// the plan has replaced none.
+fn replaced(plan: &Plan) -> Option<(JailName, Vec<u32>)> {
+    let manifest = plan.manifest.as_ref().filter(|_| plan.removal.is_none())?;
     if plan.changes.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let uids: Vec<u32> = manifest
-        .accounts
-        .iter()
-        .map(|account| account.uid)
-        .collect();
-    plan::outdated_processes(&plan.name, &uids, host)
+    let accounts = manifest.accounts.iter();
+    Some((
+        plan.name.clone(),
+        accounts.map(|account| account.uid).collect(),
+    ))
 }
 
 /// The line about an applied plan.

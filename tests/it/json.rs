@@ -98,7 +98,7 @@ fn what_every_verb_prints_obeys_its_schema() {
         ("check", 0, "check gotham"),
         ("plan", 0, "update --dry-run gotham"),
         ("plan", 0, "update gotham"),
-        ("error", 4, "rollback gotham"),
+        ("plan", 0, "rollback gotham"),
         ("deps", 0, "deps /usr/bin/git /usr/bin/ldd sh"),
         ("plan", 0, "move gotham /srv/elsewhere"),
         ("plan", 0, "remove --dry-run gotham"),
