@@ -109,7 +109,9 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
             let found = plan::snippet(view, &manifest.name)?;
             let state = match &found.text {
                 None => FileState::Gone,
-                Some(text) if Digest::of(text.as_bytes()) == *digest => FileState::Unchanged,
+                Some(text) if found.is_as_written && Digest::of(text.as_bytes()) == *digest => {
+                    FileState::Unchanged
+                }
                 Some(_) => FileState::Changed,
             };
             Some(Snippet {
