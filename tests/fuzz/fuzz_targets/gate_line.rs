@@ -52,9 +52,14 @@ fn is_outside(argument: &[u8]) -> bool {
         Some(at) if argument.starts_with(b"--") => &argument[at + 1..],
         _ => argument,
     };
-    let leaves = path.split(|byte| *byte == b'/').any(|part| part == b"..");
-    let inside = path.strip_prefix(DIRECTORY.as_bytes());
-    let is_below = inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let parts = |path: &'_ [u8]| -> Vec<Vec<u8>> {
+        let parts = path.split(|byte| *byte == b'/');
+        let parts = parts.filter(|part| !part.is_empty() && *part != b".");
+        parts.map(<[u8]>::to_vec).collect()
+    };
+    let of_path = parts(path);
+    let leaves = of_path.iter().any(|part| part == b"..");
+    let is_below = of_path.starts_with(&parts(DIRECTORY.as_bytes()));
     leaves || path.starts_with(b"/") && !is_below
 }
 
@@ -71,8 +76,12 @@ fuzz_target!(|bytes: &[u8]| {
                 .find(|way| way.command.program == launch.program);
             let way = way.expect("a program of the policy");
             assert!(launch.limits.is_some());
+            // After `--` there are operands only, whatever their first character.
+            let arguments = launch.arguments[1..].iter();
+            for option in arguments.take_while(|argument| *argument != b"--") {
+                assert!(NEVER.iter().all(|never| !option.starts_with(never)));
+            }
             for argument in &launch.arguments[1..] {
-                assert!(NEVER.iter().all(|option| !argument.starts_with(option)));
                 assert!(!argument.contains(&0) && !argument.contains(&b'\n'));
                 // Values that are no path may begin with a slash; these begin with an option.
                 let is_value = argument.starts_with(b"--") && !argument.contains(&b'/');
