@@ -360,6 +360,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     // Files that are no program or library are refused, and the others are added.
+    // The same question has the same answer.
+    let names = [b"libb.so.1".to_vec(), b"libc.so.6".to_vec()].into();
+    let answers = || elf::cache_answers(&view, &names).ok();
+    assert_eq!(answers(), answers());
     let mut resolver = Resolver::new(&view, &options);
     let _ = resolver.add_all(&root.files);
     if let Ok(closure) = resolver.finish() {
