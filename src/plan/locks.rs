@@ -1,7 +1,6 @@
 //! Users that `jailctl lock` has locked: a file in the records of a jail, which builds obey.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::expiry::is_closed;
 use super::manifest::Manifest;
@@ -63,17 +62,5 @@ pub fn lock_plan(
             user: user.name.clone(),
         });
     }
-    Ok(Plan {
-        name: manifest.name.clone(),
-        root: manifest.root.clone(),
-        changes: Arc::default(),
-        steps,
-        snippet: None,
-        keep_previous: false,
-        notices: Vec::new(),
-        unmanaged: Vec::new(),
-        target: None,
-        removal: None,
-        manifest: Some(Arc::new(manifest)),
-    })
+    Ok(Plan::of_steps(manifest, steps))
 }

@@ -2,7 +2,6 @@
 //! else fit the new names. User ids, homes, passwords and keys stay.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::live_sessions::ensure_account_idle;
 use super::locks::locked_users;
@@ -35,19 +34,7 @@ pub fn rename_users(spec: &Spec, view: &HostView) -> Result<Option<Plan>> {
     if steps.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Plan {
-        name: manifest.name.clone(),
-        root: manifest.root.clone(),
-        changes: Arc::default(),
-        steps,
-        snippet: None,
-        keep_previous: false,
-        notices: Vec::new(),
-        unmanaged: Vec::new(),
-        target: None,
-        removal: None,
-        manifest: Some(Arc::new(manifest)),
-    }))
+    Ok(Some(Plan::of_steps(manifest, steps)))
 }
 
 /// The steps that rename one user.

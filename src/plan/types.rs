@@ -40,6 +40,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan of `steps` for a built jail whose tree, snippet and records stay as they are.
+    pub(super) fn of_steps(manifest: Manifest, steps: Vec<Step>) -> Self {
+        Self {
+            name: manifest.name.clone(),
+            root: manifest.root.clone(),
+            changes: Arc::default(),
+            steps,
+            snippet: None,
+            keep_previous: false,
+            notices: Vec::new(),
+            unmanaged: Vec::new(),
+            target: None,
+            removal: None,
+            manifest: Some(Arc::new(manifest)),
+        }
+    }
+
     /// The settings of sshd: as found, or as recorded.
     pub fn facts(&self) -> Option<&SshdInfo> {
         let target = self.target.as_ref().and_then(|target| target.sshd.as_ref());
